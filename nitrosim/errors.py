@@ -14,6 +14,9 @@ is for programs: it never changes once released, and the command line prints it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 
 class NitroSimError(Exception):
     """Base of all errors that nitrosim raises on purpose.
@@ -27,3 +30,39 @@ class NitroSimError(Exception):
         super().__init__(message)
         if code is not None:
             self.code = code
+
+
+class InstanceError(NitroSimError):
+    """The simulated instance cannot do what was asked: its name, its files, its hypervisor."""
+
+    code = "INSTANCE"
+
+
+class EnclaveError(NitroSimError):
+    """An enclave cannot be started, is gone, or does not exist."""
+
+    code = "ENCLAVE"
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """Something this machine lacks.
+
+    `name` is stable ("userns", "seccomp-notify", "launcher", ...), `found` says what
+    was seen, `fix` is the command or step that helps.
+    """
+
+    name: str
+    found: str
+    fix: str
+
+
+class HostNotSupportedError(NitroSimError):
+    """This machine lacks something that enclaves need; `missing` lists every item."""
+
+    code = "HOST"
+
+    def __init__(self, missing: Sequence[Requirement]) -> None:
+        self.missing = tuple(missing)
+        lines = [f"{item.name}: {item.found}. Fix: {item.fix}" for item in missing]
+        super().__init__("\n".join(["this machine cannot run enclaves:", *lines]))

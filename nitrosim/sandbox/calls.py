@@ -1,0 +1,165 @@
+"""The system calls that nitrosim answers: the one table behind everything that names them.
+
+From this table come the BPF program that the enclave runs under
+(:mod:`nitrosim.sandbox.bpf`), the dispatcher of the hypervisor, the output of
+``nitrosim compat`` and the compatibility page of the documentation. A call that
+is not listed runs natively, at the cost of one pass through the filter.
+
+How sure a line is: FULL means that a program cannot tell the answer from that
+of a real enclave; PARTIAL names what differs; ERRNO is a fixed error answered
+by the filter itself, without asking the hypervisor.
+"""
+
+from __future__ import annotations
+
+import errno
+from dataclasses import dataclass
+from enum import StrEnum
+
+AF_VSOCK = 40
+SOL_SOCKET = 1
+SO_PROTOCOL = 38
+SO_DOMAIN = 39
+
+#: ``_IOWR(0x0A, 0, struct nsm_raw)``, Linux include/uapi/linux/nsm.h.
+NSM_IOCTL_RAW = 0xC0200A00
+#: ``IOCTL_VM_SOCKETS_GET_LOCAL_CID``, Linux include/uapi/linux/vm_sockets.h.
+GET_LOCAL_CID = 0x7B9
+
+
+class Support(StrEnum):
+    """How faithful the answer to a system call is."""
+
+    FULL = "FULL"
+    PARTIAL = "PARTIAL"
+    ERRNO = "ERRNO"
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """A condition on one argument of a call.
+
+    `values` are compared with the low 32 bits (the kernel takes these arguments
+    as ``int``); an empty tuple means "not a null pointer", on all 64 bits.
+    """
+
+    index: int
+    values: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One line of the table: a system call under conditions, and what becomes of it.
+
+    `when` holds conditions that must all be true; `numbers` maps a machine name
+    (as ``os.uname().machine``) to the number of the call there. `error` is set
+    for ERRNO lines only.
+    """
+
+    name: str
+    numbers: dict[str, int]
+    support: Support
+    note: str
+    when: tuple[Argument, ...] = ()
+    subject: str = ""
+    error: int = 0
+
+
+def _numbers(x86_64: int, aarch64: int) -> dict[str, int]:
+    return {"x86_64": x86_64, "aarch64": aarch64}
+
+
+_SOCKET = _numbers(41, 198)
+_GETSOCKOPT = _numbers(55, 209)
+_IOCTL = _numbers(16, 29)
+
+CALLS: tuple[Call, ...] = (
+    Call(
+        "socket",
+        _SOCKET,
+        Support.PARTIAL,
+        "SOCK_STREAM only: SOCK_SEQPACKET gives ESOCKTNOSUPPORT as on the 4.14 enclave kernel, "
+        "SOCK_DGRAM gives ENODEV",
+        (Argument(0, (AF_VSOCK,)),),
+        "AF_VSOCK",
+    ),
+    Call(
+        "socketpair",
+        _numbers(53, 199),
+        Support.ERRNO,
+        "as on hardware",
+        (Argument(0, (AF_VSOCK,)),),
+        "AF_VSOCK",
+        errno.EOPNOTSUPP,
+    ),
+    Call("bind", _numbers(49, 200), Support.FULL, "", subject="AF_VSOCK sockets"),
+    Call(
+        "connect",
+        _numbers(42, 203),
+        Support.PARTIAL,
+        "a non-blocking connect is finished when it returns (hardware: EINPROGRESS)",
+        subject="AF_VSOCK sockets",
+    ),
+    Call("listen", _numbers(50, 201), Support.FULL, "", subject="AF_VSOCK sockets"),
+    Call("accept", _numbers(43, 202), Support.FULL, "", subject="AF_VSOCK sockets"),
+    Call("accept4", _numbers(288, 242), Support.FULL, "", subject="AF_VSOCK sockets"),
+    Call("getsockname", _numbers(51, 204), Support.FULL, "", subject="AF_VSOCK sockets"),
+    Call("getpeername", _numbers(52, 205), Support.FULL, "", subject="AF_VSOCK sockets"),
+    Call(
+        "recvfrom",
+        _numbers(45, 207),
+        Support.FULL,
+        "no name is returned, as on hardware (recvmsg with a name buffer runs natively and "
+        "returns an AF_UNIX name)",
+        (Argument(4, ()),),
+        "AF_VSOCK sockets, with a name buffer",
+    ),
+    Call(
+        "getsockopt",
+        _GETSOCKOPT,
+        Support.FULL,
+        "",
+        (Argument(1, (SOL_SOCKET,)), Argument(2, (SO_DOMAIN, SO_PROTOCOL))),
+        "SO_DOMAIN, SO_PROTOCOL",
+    ),
+    Call(
+        "getsockopt",
+        _GETSOCKOPT,
+        Support.FULL,
+        "",
+        (Argument(1, (AF_VSOCK,)),),
+        "SO_VM_SOCKETS_*",
+    ),
+    Call(
+        "setsockopt",
+        _numbers(54, 208),
+        Support.PARTIAL,
+        "buffer sizes are kept and given back but do not change the flow of data",
+        (Argument(1, (AF_VSOCK,)),),
+        "SO_VM_SOCKETS_*",
+    ),
+    Call("ioctl", _IOCTL, Support.FULL, "", (Argument(1, (NSM_IOCTL_RAW,)),), "/dev/nsm"),
+    Call(
+        "ioctl",
+        _IOCTL,
+        Support.FULL,
+        "in parent programs only where the host has a /dev/vsock or lets one be mounted",
+        (Argument(1, (GET_LOCAL_CID,)),),
+        "/dev/vsock",
+    ),
+    *(
+        Call(
+            name,
+            _numbers(number, number),
+            Support.ERRNO,
+            "it would go round the filter; the enclave kernel has none",
+            subject="any",
+            error=errno.ENOSYS,
+        )
+        for name, number in (
+            ("io_uring_setup", 425),
+            ("io_uring_enter", 426),
+            ("io_uring_register", 427),
+        )
+    ),
+)
