@@ -1,1 +1,1 @@
-"""nitrosim."""
+"""The process that plays the Nitro Hypervisor: enclaves, system calls, vsock, consoles."""

@@ -1,1 +1,1 @@
-"""nitrosim."""
+"""vsock: addresses, and what the parent side of an instance uses to talk to enclaves."""

@@ -1,0 +1,343 @@
+"""One X.509 certificate of the Nitro PKI, read strictly (step 13).
+
+Facts from the chains of 30 real documents (RFC 5280 names the fields):
+
+* v3, secp384r1 by its curve name, uncompressed point, ecdsa-with-SHA384 without parameters.
+* The serial is 21 octets in two of three instance CAs, one more than RFC 5280 allows.
+* Leaves have neither key identifiers nor a critical keyUsage; instance CAs had
+  no key identifiers until 2024. Profiles that require them refuse real documents.
+* Times are UTCTime until 2049; the GovCloud root ends in 2050 and needs GeneralizedTime.
+* There are no unique identifiers, name constraints, policies or extended key usages.
+
+Reading stops at form. Algorithm and key are kept as raw bytes so that the step
+that judges them can name its own reason. Names are compared as bytes, so only
+what is compared byte for byte with a name already read is left undecoded.
+"""
+
+from __future__ import annotations
+
+import calendar
+import hashlib
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+from nitrosim.attestation import _der as der
+from nitrosim.attestation._der import Cursor, DerError
+
+MAX_CERTIFICATE_BYTES: Final = 1024
+"""AWS's bound for each certificate in a document; the largest real one has 814 bytes."""
+
+MAX_SERIAL_OCTETS: Final = 21
+"""RFC 5280 allows 20; 160-bit random serials with a leading 00 are normal at AWS."""
+
+ECDSA_WITH_SHA384: Final = bytes.fromhex("300a06082a8648ce3d040303")
+"""AlgorithmIdentifier of every signature: no parameters (RFC 5758 section 3.2)."""
+
+P384_KEY_PREFIX: Final = bytes.fromhex("3076301006072a8648ce3d020106052b81040022036200")
+"""SubjectPublicKeyInfo up to the point: id-ecPublicKey, secp384r1 by name, BIT STRING
+of 97 octets without unused bits (RFC 5480). Being of fixed size, it is compared whole."""
+
+_VERSION_3: Final = bytes.fromhex("a003020102")
+_COMMON_NAME: Final = bytes.fromhex("550403")
+_STRINGS: Final = {
+    der.UTF8_STRING: "utf-8",
+    der.PRINTABLE_STRING: "ascii",
+    # AWS uses the two above only. The others occur in roots that people make themselves.
+    der.TELETEX_STRING: "latin-1",
+    der.IA5_STRING: "ascii",
+    der.BMP_STRING: "utf-16-be",
+}
+_PRINTABLE: Final = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*")
+
+BASIC_CONSTRAINTS: Final = bytes.fromhex("551d13")
+KEY_USAGE: Final = bytes.fromhex("551d0f")
+SUBJECT_KEY_ID: Final = bytes.fromhex("551d0e")
+AUTHORITY_KEY_ID: Final = bytes.fromhex("551d23")
+
+DIGITAL_SIGNATURE: Final = 0x80
+KEY_CERT_SIGN: Final = 0x04
+
+
+class CertificateError(Exception):
+    """The bytes are not an X.509 v3 certificate in DER; the message says where."""
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate of the right form, nothing verified.
+
+    Attributes:
+        der: the whole certificate.
+        signed: the bytes its signature covers (tbsCertificate).
+        serial: positive serial number.
+        inner_algorithm: AlgorithmIdentifier under the signature, raw.
+        outer_algorithm: AlgorithmIdentifier beside the signature, raw.
+        issuer: issuer Name, raw DER.
+        subject: subject Name, raw DER.
+        names: the subject's attributes in order, as (last octets of the OID in hex, text).
+        not_before: first second of validity, seconds since 1970 UTC.
+        not_after: last second of validity, inclusive, seconds since 1970 UTC.
+        key_info: SubjectPublicKeyInfo, raw.
+        extensions: extension OID (content octets) -> (critical, value octets), in order.
+        is_ca: cA of basicConstraints; False without the extension.
+        path_length: pathLenConstraint of basicConstraints, or None.
+        key_usage: first octet of keyUsage (digitalSignature is 0x80, keyCertSign 0x04), or
+            None without the extension.
+        subject_key_id: octets of the extension, or None.
+        authority_key_id: keyIdentifier of the extension, or None.
+        r: first number of the signature.
+        s: second number of the signature.
+    """
+
+    der: bytes
+    signed: bytes
+    serial: int
+    inner_algorithm: bytes
+    outer_algorithm: bytes
+    issuer: bytes
+    subject: bytes
+    names: tuple[tuple[bytes, str], ...]
+    not_before: int
+    not_after: int
+    key_info: bytes
+    extensions: dict[bytes, tuple[bool, bytes]]
+    is_ca: bool
+    path_length: int | None
+    key_usage: int | None
+    subject_key_id: bytes | None
+    authority_key_id: bytes | None
+    r: int
+    s: int
+
+    @property
+    def common_name(self) -> str:
+        """The subject's last CN, or an empty string."""
+        return next((text for oid, text in reversed(self.names) if oid == _COMMON_NAME), "")
+
+    @property
+    def begins(self) -> datetime:
+        """`not_before` as a time, UTC."""
+        return datetime.fromtimestamp(self.not_before, UTC)
+
+    @property
+    def ends(self) -> datetime:
+        """`not_after` as a time, UTC."""
+        return datetime.fromtimestamp(self.not_after, UTC)
+
+    @property
+    def sha256(self) -> bytes:
+        """SHA-256 of the DER: how roots are pinned."""
+        return hashlib.sha256(self.der).digest()
+
+
+def read_certificate(data: bytes) -> Certificate:
+    """Read a certificate. Raises `CertificateError` for anything that is not strict DER."""
+    try:
+        return _read(data)
+    except DerError as error:
+        raise CertificateError(str(error)) from error
+
+
+def _read(data: bytes) -> Certificate:
+    outer = Cursor(data)
+    certificate = outer.enter(der.SEQUENCE)
+    outer.finish()
+    signed_at = certificate.pos
+    tbs = certificate.enter(der.SEQUENCE)
+    signed = data[signed_at : certificate.pos]
+    outer_algorithm = certificate.element(der.SEQUENCE)
+    r, s = _signature(certificate)
+    certificate.finish()
+
+    if tbs.element(0xA0) != _VERSION_3:
+        raise DerError("a version other than v3")
+    serial_at = tbs.pos
+    serial = tbs.integer()
+    # Tag and length take two octets.
+    if serial <= 0 or tbs.pos - serial_at - 2 > MAX_SERIAL_OCTETS:
+        raise DerError(f"a serial number that is not 1 to {MAX_SERIAL_OCTETS} octets, positive")
+    inner_algorithm = tbs.element(der.SEQUENCE)
+    # The issuer will be compared with a subject that has been read; no need to read it twice.
+    issuer = tbs.element(der.SEQUENCE)
+    validity = tbs.enter(der.SEQUENCE)
+    not_before, not_after = _time(validity), _time(validity)
+    validity.finish()
+    subject_at = tbs.pos
+    names = _names(tbs)
+    subject = data[subject_at : tbs.pos]
+    key_info = tbs.element(der.SEQUENCE)
+    # Unique identifiers (tags 81, 82) do not occur and are refused here.
+    wrapper = tbs.enter(0xA3)
+    tbs.finish()
+    extensions = _extensions(wrapper)
+    is_ca, path_length = _basic_constraints(extensions)
+    return Certificate(
+        der=data,
+        signed=signed,
+        serial=serial,
+        inner_algorithm=inner_algorithm,
+        outer_algorithm=outer_algorithm,
+        issuer=issuer,
+        subject=subject,
+        names=names,
+        not_before=not_before,
+        not_after=not_after,
+        key_info=key_info,
+        extensions=extensions,
+        is_ca=is_ca,
+        path_length=path_length,
+        key_usage=_key_usage(extensions),
+        subject_key_id=_subject_key_id(extensions),
+        authority_key_id=_authority_key_id(extensions),
+        r=r,
+        s=s,
+    )
+
+
+def _signature(certificate: Cursor) -> tuple[int, int]:
+    """Read the BIT STRING with the ECDSA-Sig-Value (RFC 3279 section 2.2.3)."""
+    start, end = certificate.header(der.BIT_STRING)
+    if end - start < 2 or certificate.data[start] != 0:
+        raise DerError(f"a signature BIT STRING that is empty or has unused bits at byte {start}")
+    value = Cursor(certificate.data, start + 1, end)
+    numbers = value.enter(der.SEQUENCE)
+    value.finish()
+    r, s = numbers.integer(), numbers.integer()
+    numbers.finish()
+    return r, s
+
+
+def _time(validity: Cursor) -> int:
+    """Read a Time: UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5)."""
+    at = validity.pos
+    if validity.peek() == der.UTC_TIME:
+        text = validity.content(der.UTC_TIME)
+        century = b"19" if text[:2] >= b"50" else b"20"
+        digits, full = text[:-1], 12
+    else:
+        text = validity.content(der.GENERALIZED_TIME)
+        century, digits, full = b"", text[:-1], 14
+    if len(digits) != full or not digits.isdigit() or text[-1:] != b"Z":
+        raise DerError(f"a time that is not digits and Z at byte {at}")
+    digits = century + digits
+    year, month, day, hour, minute, second = (
+        int(digits[:4]),
+        *(int(digits[i : i + 2]) for i in range(4, 14, 2)),
+    )
+    if not century and year < 2050:
+        raise DerError(f"a GeneralizedTime before 2050 at byte {at}")
+    if not (
+        1 <= month <= 12
+        and 1 <= day <= calendar.monthrange(year, month)[1]
+        and hour < 24
+        and minute < 60
+        and second < 60
+    ):
+        raise DerError(f"a time that does not exist at byte {at}")
+    return calendar.timegm((year, month, day, hour, minute, second))
+
+
+def _names(tbs: Cursor) -> tuple[tuple[bytes, str], ...]:
+    """Read a Name: its attributes in order."""
+    attributes: list[tuple[bytes, str]] = []
+    name = tbs.enter(der.SEQUENCE)
+    while name.more():
+        at = name.pos
+        rdn = name.enter(der.SET)
+        if not rdn.more():
+            raise DerError(f"a relative name without attributes at byte {at}")
+        while rdn.more():
+            attribute = rdn.enter(der.SEQUENCE)
+            oid = attribute.object_id()
+            tag = attribute.peek()
+            encoding = _STRINGS.get(tag)
+            if encoding is None:
+                raise DerError(f"a name of type {tag:02x} at byte {attribute.pos}")
+            octets = attribute.content(tag)
+            attribute.finish()
+            try:
+                text = octets.decode(encoding)
+            except UnicodeDecodeError as error:
+                raise DerError(f"a name that is not {encoding} at byte {at}") from error
+            if tag == der.PRINTABLE_STRING and not _PRINTABLE.fullmatch(text):
+                raise DerError(f"a PrintableString with other characters at byte {at}")
+            attributes.append((oid, text))
+    return tuple(attributes)
+
+
+def _extensions(wrapper: Cursor) -> dict[bytes, tuple[bool, bytes]]:
+    extensions: dict[bytes, tuple[bool, bytes]] = {}
+    entries = wrapper.enter(der.SEQUENCE)
+    wrapper.finish()
+    if not entries.more():
+        raise DerError(f"an empty list of extensions at byte {entries.pos}")
+    while entries.more():
+        at = entries.pos
+        entry = entries.enter(der.SEQUENCE)
+        oid = entry.object_id()
+        critical = entry.peek() == der.BOOLEAN
+        # DER leaves a default out, so FALSE is never written.
+        if critical and not entry.boolean():
+            raise DerError(f"an explicit default at byte {at}")
+        value = entry.content(der.OCTET_STRING)
+        entry.finish()
+        if oid in extensions:
+            raise DerError(f"an extension twice, at byte {at}")
+        extensions[oid] = (critical, value)
+    return extensions
+
+
+def _basic_constraints(extensions: dict[bytes, tuple[bool, bytes]]) -> tuple[bool, int | None]:
+    if BASIC_CONSTRAINTS not in extensions:
+        return False, None
+    value = Cursor(extensions[BASIC_CONSTRAINTS][1])
+    fields = value.enter(der.SEQUENCE)
+    value.finish()
+    is_ca = fields.peek() == der.BOOLEAN
+    if is_ca and not fields.boolean():
+        raise DerError("an explicit default in basicConstraints")
+    path_length = fields.integer() if fields.more() else None
+    fields.finish()
+    if path_length is not None and path_length < 0:
+        raise DerError("a negative pathLenConstraint")
+    return is_ca, path_length
+
+
+def _key_usage(extensions: dict[bytes, tuple[bool, bytes]]) -> int | None:
+    if KEY_USAGE not in extensions:
+        return None
+    value = Cursor(extensions[KEY_USAGE][1])
+    octets = value.content(der.BIT_STRING)
+    value.finish()
+    # Nine named bits fit two octets; DER cuts trailing zero bits off.
+    if not 2 <= len(octets) <= 3 or octets[0] > 7:
+        raise DerError("a keyUsage BIT STRING of odd size")
+    if octets[-1] & ((1 << octets[0]) - 1) or not octets[-1] >> octets[0] & 1:
+        raise DerError("a keyUsage BIT STRING with trailing zero bits")
+    return octets[1]
+
+
+def _subject_key_id(extensions: dict[bytes, tuple[bool, bytes]]) -> bytes | None:
+    if SUBJECT_KEY_ID not in extensions:
+        return None
+    value = Cursor(extensions[SUBJECT_KEY_ID][1])
+    octets = value.content(der.OCTET_STRING)
+    value.finish()
+    return octets
+
+
+def _authority_key_id(extensions: dict[bytes, tuple[bool, bytes]]) -> bytes | None:
+    if AUTHORITY_KEY_ID not in extensions:
+        return None
+    value = Cursor(extensions[AUTHORITY_KEY_ID][1])
+    fields = value.enter(der.SEQUENCE)
+    value.finish()
+    key_id = fields.content(0x80) if fields.peek() == 0x80 else None
+    # The issuer's name and serial (tags a1, 82) may follow; they are not needed to find it.
+    for tag in (0xA1, 0x82):
+        if fields.peek() == tag:
+            fields.content(tag)
+    fields.finish()
+    return key_id

@@ -1,0 +1,66 @@
+"""The ioctls of /dev/nsm and /dev/vsock.
+
+Facts about the NSM driver (Linux drivers/misc/nsm.c):
+
+- ``struct nsm_raw`` is four u64: address and length of the request, address and
+  length of the response buffer. A request may have 4096 bytes, an answer 12288.
+- The order of steps is: read the struct, check the request's length, read the
+  request, ask the device, write the answer, write the struct back. So a bad
+  response pointer is noticed after the request took effect.
+- An answer longer than the caller's buffer is cut without a word; the length
+  written back is the number of bytes copied, and every client relies on it.
+
+The devices are other character devices bound over these names (see launcher.c).
+What tells a call apart from the same number on another file is the path the
+descriptor was opened under.
+"""
+
+from __future__ import annotations
+
+import errno
+import struct
+
+from nitrosim.hypervisor.answers import NATIVE, SUCCESS, Answer, Fail
+from nitrosim.hypervisor.notify import Notification
+from nitrosim.hypervisor.programs import Program
+from nitrosim.hypervisor.tracee import path_of, read_memory, write_memory
+from nitrosim.sandbox.calls import NSM_IOCTL_RAW
+
+_NSM_RAW = struct.Struct("=QQQQ")
+_U32 = struct.Struct("=I")
+_RESPONSE_LENGTH_OFFSET = 24
+_LONGEST_REQUEST = 0x1000
+_LONGEST_RESPONSE = 0x3000
+
+
+class DeviceCalls:
+    """Answers to ioctl on the two devices of an enclave."""
+
+    def ioctl(self, program: Program, notification: Notification) -> Answer:
+        """ioctl(fd, request, argument): one of the two requests that the filter lets through."""
+        thread, (fd, request, argument) = notification.thread, notification.args[:3]
+        try:
+            path = path_of(thread, fd)
+        except OSError:  # EBADF: natively the call says so itself
+            return NATIVE
+        if request & 0xFFFFFFFF == NSM_IOCTL_RAW:
+            if path == "/dev/nsm" and program.nsm is not None:
+                return self._ask_nsm(program, thread, argument)
+        elif path == "/dev/vsock":
+            write_memory(thread, argument, _U32.pack(program.side.cid))
+            return SUCCESS
+        return NATIVE
+
+    @staticmethod
+    def _ask_nsm(program: Program, thread: int, argument: int) -> Answer:
+        assert program.nsm is not None
+        raw = read_memory(thread, argument, _NSM_RAW.size)
+        request_at, request_length, response_at, response_room = _NSM_RAW.unpack(raw)
+        if request_length > _LONGEST_REQUEST:
+            return Fail(errno.EMSGSIZE)
+        # ASSUMPTION: an empty request is answered InvalidOperation like any other malformed one.
+        request = read_memory(thread, request_at, request_length)
+        response = program.nsm(request)[: min(response_room, _LONGEST_RESPONSE)]
+        write_memory(thread, response_at, response)
+        write_memory(thread, argument + _RESPONSE_LENGTH_OFFSET, len(response).to_bytes(8, "little"))
+        return SUCCESS

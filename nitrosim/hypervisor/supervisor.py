@@ -1,0 +1,191 @@
+"""Receive system calls, find who answers them, deliver the answers.
+
+A handler takes the program and the notification and returns an answer. Three
+rules hold whatever it does:
+
+- *A program never hangs.* A handler that fails unexpectedly is answered EIO
+  first and logged second.
+- *A call is acted on once.* Where the kernel lets signals cancel a received call
+  (before Linux 5.19), an answer can find nobody: it is kept, and given when the
+  same thread makes the same call again. Go programs interrupt themselves in this
+  way all the time.
+- *A descriptor has one owner.* What is installed into the program is closed here.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+from collections.abc import Callable
+
+from nitrosim.hypervisor.answers import (
+    BAD_ADDRESS,
+    Answer,
+    Fail,
+    Install,
+    Later,
+    Native,
+    Return,
+)
+from nitrosim.hypervisor.arguments import CallError
+from nitrosim.hypervisor.device_calls import DeviceCalls
+from nitrosim.hypervisor.loop import HUNG_UP, READABLE, Loop
+from nitrosim.hypervisor.network import Network
+from nitrosim.hypervisor.notify import Listener, Notification
+from nitrosim.hypervisor.parked import ParkingLot
+from nitrosim.hypervisor.programs import NsmHandler, Program, SocketLender, Undelivered
+from nitrosim.hypervisor.sockets import Side
+from nitrosim.hypervisor.tracee import BadAddressError, GoneError
+from nitrosim.hypervisor.vsock_calls import VsockCalls
+from nitrosim.hypervisor.vsock_transfers import VsockTransfers
+from nitrosim.sandbox.calls import CALLS, Support
+
+_log = logging.getLogger(__name__)
+
+Handler = Callable[[Program, Notification], Answer]
+
+
+class Supervisor:
+    """Serves the system calls of all programs of an instance."""
+
+    def __init__(self, loop: Loop, network: Network) -> None:
+        self._loop = loop
+        self._programs: dict[int, Program] = {}
+        self._parking = ParkingLot(loop, self._deliver_parked)
+        lender = SocketLender(network.table)
+        self._transfers = VsockTransfers(loop, network, lender, self._parking)
+        self._handlers = _handlers(VsockCalls(network, lender), self._transfers, DeviceCalls())
+
+    def add(
+        self,
+        listener: Listener,
+        side: Side,
+        *,
+        nsm: NsmHandler | None = None,
+        on_end: Callable[[], None] | None = None,
+    ) -> Program:
+        """Serve everything under the filter of `listener`, until its last process is gone."""
+        program = Program(listener, side, nsm)
+        self._programs[listener.fd] = program
+
+        def ready(events: int) -> None:
+            if events & READABLE:
+                self._serve(program)
+            elif events & HUNG_UP:
+                self.remove(program)
+                if on_end is not None:
+                    on_end()
+
+        self._loop.watch(listener.fd, ready)
+        return program
+
+    def remove(self, program: Program) -> None:
+        """Stop serving: from now on the calls of what is left under the filter fail, ENOSYS."""
+        if self._programs.pop(program.listener.fd, None) is None:
+            return
+        self._parking.drop_listener(program.listener)
+        for kept in program.undelivered.values():
+            _discard(kept.answer)
+        self._loop.forget(program.listener.fd)
+        os.close(program.listener.fd)
+
+    def _serve(self, program: Program) -> None:
+        notification = program.listener.receive()
+        if notification is None:
+            return
+        answer = self._answer_of_before(program, notification)
+        if answer is None:
+            try:
+                answer = self._handlers[notification.call](program, notification)
+            except BadAddressError:
+                answer = BAD_ADDRESS
+            except CallError as error:
+                answer = Fail(error.error)
+            except GoneError:
+                return
+            except Exception:
+                # Whatever it was, somebody waits for an answer: see the module's first rule.
+                program.listener.send(notification, 0, errno.EIO, native=False)
+                _log.exception("call %d of thread %d", notification.call, notification.thread)
+                return
+        if type(answer) is not Later:
+            self._deliver(program, notification, answer)
+
+    def _answer_of_before(self, program: Program, notification: Notification) -> Answer | None:
+        if not program.undelivered:
+            return None
+        kept = program.undelivered.pop(notification.thread, None)
+        if kept is None:
+            return None
+        if (kept.call, kept.args) == (notification.call, notification.args):
+            return kept.answer
+        # The program has turned to something else.
+        if not (isinstance(kept.answer, Install) and self._transfers.take_back(kept.answer.sock)):
+            _discard(kept.answer)
+        return None
+
+    def _deliver_parked(
+        self, listener: Listener, notification: Notification, answer: Answer
+    ) -> None:
+        program = self._programs.get(listener.fd)
+        if program is not None:
+            self._deliver(program, notification, answer)
+
+    def _deliver(self, program: Program, notification: Notification, answer: Answer) -> None:
+        listener = program.listener
+        match answer:
+            case Return(value):
+                delivered = listener.send(notification, value, 0, native=False)
+            case Fail(error):
+                delivered = listener.send(notification, 0, error, native=False)
+            case Native():
+                listener.send(notification, 0, 0, native=True)
+                return
+            case Install(sock, fd_flags):
+                try:
+                    delivered = listener.install(notification, sock.fileno(), fd_flags)
+                except OSError as failure:
+                    # EMFILE: the program is at its limit, and is told so.
+                    delivered = listener.send(
+                        notification, 0, failure.errno or errno.EIO, native=False
+                    )
+                if delivered:
+                    sock.close()
+            case Later():
+                return
+        if not delivered and not (isinstance(answer, Fail)):
+            program.undelivered[notification.thread] = Undelivered(
+                notification.call, notification.args, answer
+            )
+
+
+def _discard(answer: Answer) -> None:
+    if isinstance(answer, Install):
+        answer.sock.close()
+
+
+def _handlers(
+    calls: VsockCalls, transfers: VsockTransfers, devices: DeviceCalls
+) -> dict[int, Handler]:
+    """Join the table of calls with the methods that answer them."""
+    machine = os.uname().machine
+    by_name: dict[str, Handler] = {
+        "socket": calls.socket,
+        "bind": calls.bind,
+        "listen": calls.listen,
+        "getsockname": calls.getsockname,
+        "getpeername": calls.getpeername,
+        "getsockopt": calls.getsockopt,
+        "setsockopt": calls.setsockopt,
+        "connect": transfers.connect,
+        "accept": transfers.accept,
+        "accept4": transfers.accept4,
+        "recvfrom": transfers.recvfrom,
+        "ioctl": devices.ioctl,
+    }
+    return {
+        call.numbers[machine]: by_name[call.name]
+        for call in CALLS
+        if call.support is not Support.ERRNO
+    }
