@@ -72,11 +72,11 @@ class Cursor:
         start = pos + 2
         if length >= 0x80:
             width = length & 0x7F
-            # Certificates here are at most 1024 bytes: two octets are plenty.
-            if not 1 <= width <= 2 or limit - start < width:
+            # Two octets are enough for a certificate, three for a revocation list of 16 MiB.
+            if not 1 <= width <= 3 or limit - start < width:
                 raise DerError(f"length {length:02x} at byte {pos + 1}")
             length = int.from_bytes(data[start : start + width], "big")
-            if length < 0x80 or (width == 2 and length < 0x100):
+            if length < 0x80 or length < 1 << 8 * (width - 1):
                 raise DerError(f"length at byte {pos + 1} is not in its shortest form")
             start += width
         end = start + length

@@ -148,7 +148,7 @@ def _read(data: bytes) -> Certificate:
     tbs = certificate.enter(der.SEQUENCE)
     signed = data[signed_at : certificate.pos]
     outer_algorithm = certificate.element(der.SEQUENCE)
-    r, s = _signature(certificate)
+    r, s = read_signature(certificate)
     certificate.finish()
 
     if tbs.element(0xA0) != _VERSION_3:
@@ -162,7 +162,7 @@ def _read(data: bytes) -> Certificate:
     # The issuer will be compared with a subject that has been read; no need to read it twice.
     issuer = tbs.element(der.SEQUENCE)
     validity = tbs.enter(der.SEQUENCE)
-    not_before, not_after = _time(validity), _time(validity)
+    not_before, not_after = read_time(validity), read_time(validity)
     validity.finish()
     subject_at = tbs.pos
     names = _names(tbs)
@@ -196,8 +196,11 @@ def _read(data: bytes) -> Certificate:
     )
 
 
-def _signature(certificate: Cursor) -> tuple[int, int]:
-    """Read the BIT STRING with the ECDSA-Sig-Value (RFC 3279 section 2.2.3)."""
+def read_signature(certificate: Cursor) -> tuple[int, int]:
+    """Read the BIT STRING with the ECDSA-Sig-Value (RFC 3279 section 2.2.3): r and s.
+
+    Raises `DerError`.
+    """
     start, end = certificate.header(der.BIT_STRING)
     if end - start < 2 or certificate.data[start] != 0:
         raise DerError(f"a signature BIT STRING that is empty or has unused bits at byte {start}")
@@ -209,8 +212,11 @@ def _signature(certificate: Cursor) -> tuple[int, int]:
     return r, s
 
 
-def _time(validity: Cursor) -> int:
-    """Read a Time: UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5)."""
+def read_time(validity: Cursor) -> int:
+    """Read a Time as seconds since 1970: UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5).
+
+    Raises `DerError`.
+    """
     at = validity.pos
     if validity.peek() == der.UTC_TIME:
         text = validity.content(der.UTC_TIME)

@@ -231,14 +231,10 @@ def _check_roles(certificates: tuple[Certificate, ...]) -> None:
             got=f"CA {leaf.is_ca}, pathLen {leaf.path_length}",
             expected="CA False, no pathLen",
         )
-    _check_key_usage(
-        leaf, place, needed=x509.DIGITAL_SIGNATURE, forbidden=x509.KEY_CERT_SIGN
-    )
+    _check_key_usage(leaf, place, needed=x509.DIGITAL_SIGNATURE, forbidden=x509.KEY_CERT_SIGN)
 
 
-def _check_key_usage(
-    certificate: Certificate, place: str, *, needed: int, forbidden: int
-) -> None:
+def _check_key_usage(certificate: Certificate, place: str, *, needed: int, forbidden: int) -> None:
     usage = certificate.key_usage
     if usage is None or not usage & needed or usage & forbidden:
         raise Code.KEY_USAGE(
@@ -277,9 +273,7 @@ def _check_key_ids(certificates: tuple[Certificate, ...]) -> None:
             )
 
 
-def _check_validity(
-    certificates: tuple[Certificate, ...], at: datetime, leeway: timedelta
-) -> None:
+def _check_validity(certificates: tuple[Certificate, ...], at: datetime, leeway: timedelta) -> None:
     moment = at.timestamp()
     latest_begin = moment + leeway.total_seconds()
     for i, certificate in enumerate(certificates):

@@ -127,7 +127,9 @@ def read_sign1(document: bytes, trail: Trail) -> Sign1:
     # (6) Nobody signs the unprotected header.
     if unprotected:
         raise Code.UNPROTECTED_HEADER(
-            "labels in the unprotected header", got=", ".join(map(str, unprotected)), expected="none"
+            "labels in the unprotected header",
+            got=", ".join(map(str, unprotected)),
+            expected="none",
         )
     trail.passed(6)
 

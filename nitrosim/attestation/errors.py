@@ -141,7 +141,11 @@ class Code(Enum):
     PCR_COUNT = 12, MalformedDocumentError, "no PCRs, or more than there are"
     PCR_INDEX = 12, MalformedDocumentError, "a PCR index that does not exist"
     PCR_LENGTH = 12, MalformedDocumentError, "a PCR that is not 48 bytes"
-    FIELD_LENGTH = 12, MalformedDocumentError, "a field longer than allowed, or empty where it cannot be"
+    FIELD_LENGTH = (
+        12,
+        MalformedDocumentError,
+        "a field longer than allowed, or empty where it cannot be",
+    )
 
     # D. Chain
     CERTIFICATE_COUNT = 13, CertificateChainError, "cabundle is empty or too long"
@@ -150,7 +154,11 @@ class Code(Enum):
     UNTRUSTED_ROOT = 14, CertificateChainError, "cabundle[0] is not a configured root"
     ISSUER_MISMATCH = 15, CertificateChainError, "an issuer name is not the previous subject"
     CERTIFICATE_SIGNATURE = 15, CertificateChainError, "a certificate's signature does not verify"
-    CERTIFICATE_ALGORITHM = 16, CertificateChainError, "a signature algorithm is not ecdsa-with-SHA384"
+    CERTIFICATE_ALGORITHM = (
+        16,
+        CertificateChainError,
+        "a signature algorithm is not ecdsa-with-SHA384",
+    )
     CERTIFICATE_KEY = 16, CertificateChainError, "a key is not an uncompressed point on P-384"
     NOT_A_CA = 17, CertificateChainError, "an issuer lacks critical basicConstraints with CA"
     PATH_LENGTH = 17, CertificateChainError, "more CAs below an issuer than its pathLen"
@@ -175,7 +183,11 @@ class Code(Enum):
     # F. Time
     TIMESTAMP_OUTSIDE_LEAF = 24, TimeError, "the timestamp is outside the leaf's validity"
     DOCUMENT_TOO_OLD = 24, TimeError, "the document is older than the caller's maximum age"
-    DOCUMENT_FROM_FUTURE = 24, TimeError, "the timestamp is ahead of the clock by more than the skew"
+    DOCUMENT_FROM_FUTURE = (
+        24,
+        TimeError,
+        "the timestamp is ahead of the clock by more than the skew",
+    )
     CLOCK = 24, ExpectationError, "the clock, or a period of time given by the caller, is unusable"
 
     # G. Policy

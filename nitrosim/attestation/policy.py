@@ -223,7 +223,9 @@ def require_policy(policy: object) -> None:
     # A class has the method too, but it is not a policy until it has been called.
     if isinstance(policy, type) or not isinstance(policy, Policy):
         raise Code.NO_POLICY(
-            "PCR policy", got=repr(policy), expected="a policy such as Pcrs({0: ..., 1: ..., 2: ...})"
+            "PCR policy",
+            got=repr(policy),
+            expected="a policy such as Pcrs({0: ..., 1: ..., 2: ...})",
         )
 
 
@@ -256,5 +258,3 @@ def _expected_pcr(index: object, value: object) -> bytes:
             expected="a measurement",
         )
     return value
-
-

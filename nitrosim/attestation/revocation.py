@@ -1,27 +1,37 @@
 """Revocation lists, when the caller has some (step 21).
 
-AWS says that it does not use them for Nitro, although its regional and zonal certificates name
-places of lists in S3, some of which answer 403. So nothing is ever fetched here: a caller who does have lists passes their
-DER, and they are used by issuer and serial (RFC 5280 section 6.3).
+AWS says that it does not use them for Nitro, although its regional and zonal
+certificates name places of lists in S3 (some answer 403). So nothing is fetched
+here: a caller who does have lists passes their DER, and they are applied by issuer
+and serial number (RFC 5280 section 6.3).
 
-A list must be signed by the CA that issued the certificates it is about, with the one
-algorithm of this PKI, and must be current at the evaluation time. A list that does not
-meet that is an error, never silently ignored; a list of a CA outside the chain does not concern it.
+A list must be signed by the CA whose certificates it is about, with the one
+algorithm of this PKI, be complete (no critical extension, such as that of a
+delta list), and be current at the evaluation time. A list that cannot be used is an
+error and never ignored; the list of a CA outside the chain does not concern it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import Final
 
-from nitrosim.attestation.certificate import ECDSA_WITH_SHA384, P384_KEY_PREFIX, Certificate
+from nitrosim.attestation import _der as der
+from nitrosim.attestation._der import Cursor, DerError
+from nitrosim.attestation.certificate import (
+    ECDSA_WITH_SHA384,
+    P384_KEY_PREFIX,
+    Certificate,
+    read_signature,
+    read_time,
+)
 from nitrosim.attestation.errors import Code
 from nitrosim.attestation.p384 import LoadKey, in_range
 
-if TYPE_CHECKING:
-    from cryptography.x509 import CertificateRevocationList
+_VERSION_2: Final = 1
+_EXTENSIONS_TAG: Final = 0xA0
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +41,8 @@ class RevocationList:
     Attributes:
         issuer: Name of the CA, raw DER.
         revoked: serial numbers.
-        this_update: when the list was made, UTC.
-        next_update: when it ends, UTC.
+        this_update: when the list was made, seconds since 1970 UTC.
+        next_update: when it ends, seconds since 1970 UTC.
         signed: the bytes its signature covers.
         r: first number of the signature.
         s: second number of the signature.
@@ -40,8 +50,8 @@ class RevocationList:
 
     issuer: bytes
     revoked: frozenset[int]
-    this_update: datetime
-    next_update: datetime
+    this_update: int
+    next_update: int
     signed: bytes
     r: int
     s: int
@@ -49,23 +59,107 @@ class RevocationList:
 
 def read_revocation_lists(lists: Iterable[bytes]) -> tuple[RevocationList, ...]:
     """Read lists from DER. Raises `CertificateChainError` for one that cannot be used."""
-    return tuple(_read(der) for der in lists)
+    found: list[RevocationList] = []
+    for data in lists:
+        try:
+            found.append(_read(data))
+        except DerError as error:
+            raise Code.REVOCATION_LIST(
+                f"a given list ({error})", got=f"{len(data)} bytes", expected="a CRL v2 in DER"
+            ) from error
+    return tuple(found)
 
 
-def _read(der: bytes) -> RevocationList:
-    # Rarely used, and a long import.
-    from cryptography import x509  # noqa: PLC0415
-    from cryptography.hazmat.primitives.asymmetric.utils import (  # noqa: PLC0415
-        decode_dss_signature,
-    )
-    from cryptography.hazmat.primitives.serialization import Encoding  # noqa: PLC0415
+def check_revocation(
+    certificates: Sequence[Certificate],
+    lists: Sequence[RevocationList],
+    *,
+    at: datetime,
+    load_key: LoadKey,
+) -> int:
+    """Look each certificate of a verified chain up; return how many had a list.
 
-    try:
-        crl = x509.load_der_x509_crl(der)
-        if crl.signature_algorithm_oid.dotted_string != "1.2.840.10045.4.3.3":
-            raise ValueError("not signed with ecdsa-with-SHA384")
-        return _convert(crl, crl.issuer.public_bytes(), decode_dss_signature(crl.signature))
-    except (ValueError, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as error:
+    Raises `CertificateChainError` for a revoked certificate and for a list that is
+    not its issuer's or not current at `at`.
+    """
+    covered = 0
+    for issuer, certificate in zip(certificates, certificates[1:], strict=False):
+        for entry in lists:
+            if entry.issuer != issuer.subject:
+                continue
+            _check_list(entry, issuer, at, load_key)
+            covered += 1
+            if certificate.serial in entry.revoked:
+                raise Code.CERTIFICATE_REVOKED(
+                    f"serial number of {certificate.common_name!r}",
+                    got=f"{certificate.serial:x}, which is on the list",
+                    expected=f"one that {issuer.common_name!r} has not revoked",
+                )
+    return covered
+
+
+def _check_list(
+    entry: RevocationList, issuer: Certificate, at: datetime, load_key: LoadKey
+) -> None:
+    what = f"list of {issuer.common_name!r}"
+    # The chain's keys have been checked: this one is on P-384.
+    key = load_key(issuer.key_info[len(P384_KEY_PREFIX) :])
+    in_bounds = in_range(entry.r) and in_range(entry.s)
+    if not (in_bounds and key.verify(entry.r, entry.s, entry.signed)):
+        raise Code.REVOCATION_LIST(what, got="a bad signature", expected="the CA's signature")
+    if not entry.this_update <= at.timestamp() <= entry.next_update:
+        begin, end = (
+            datetime.fromtimestamp(second, UTC).isoformat()
+            for second in (entry.this_update, entry.next_update)
+        )
         raise Code.REVOCATION_LIST(
-            f"a given list ({error})", got=f"{len(der)} bytes", expected="a CRL in DER"
-        ) from error
+            what, got=f"current from {begin} to {end}", expected=f"current at {at.isoformat()}"
+        )
+
+
+def _read(data: bytes) -> RevocationList:
+    outer = Cursor(data)
+    whole = outer.enter(der.SEQUENCE)
+    outer.finish()
+    signed_at = whole.pos
+    tbs = whole.enter(der.SEQUENCE)
+    signed = data[signed_at : whole.pos]
+    algorithms = [whole.element(der.SEQUENCE)]
+    r, s = read_signature(whole)
+    whole.finish()
+
+    if tbs.integer() != _VERSION_2:
+        raise DerError("a version other than v2")
+    algorithms.append(tbs.element(der.SEQUENCE))
+    if algorithms != [ECDSA_WITH_SHA384] * 2:
+        raise DerError("a signature algorithm other than ecdsa-with-SHA384")
+    issuer = tbs.element(der.SEQUENCE)
+    this_update = read_time(tbs)
+    next_update = read_time(tbs)
+    revoked: set[int] = set()
+    if tbs.peek() == der.SEQUENCE:
+        entries = tbs.enter(der.SEQUENCE)
+        while entries.more():
+            entry = entries.enter(der.SEQUENCE)
+            revoked.add(entry.integer())
+            read_time(entry)
+            if entry.more():
+                _refuse_critical(entry.enter(der.SEQUENCE))
+            entry.finish()
+    if tbs.peek() == _EXTENSIONS_TAG:
+        wrapper = tbs.enter(_EXTENSIONS_TAG)
+        _refuse_critical(wrapper.enter(der.SEQUENCE))
+        wrapper.finish()
+    tbs.finish()
+    return RevocationList(issuer, frozenset(revoked), this_update, next_update, signed, r, s)
+
+
+def _refuse_critical(extensions: Cursor) -> None:
+    while extensions.more():
+        at = extensions.pos
+        extension = extensions.enter(der.SEQUENCE)
+        extension.object_id()
+        if extension.peek() == der.BOOLEAN:
+            raise DerError(f"a critical extension at byte {at}")
+        extension.content(der.OCTET_STRING)
+        extension.finish()

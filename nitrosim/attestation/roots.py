@@ -40,9 +40,7 @@ AWS_ROOTS: Final[dict[str, bytes]] = {
 
 _PIN_BYTES: Final = 32
 _HEX_PIN: Final = re.compile(r"[0-9A-Fa-f]{64}")
-_PEM: Final = re.compile(
-    r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----"
-)
+_PEM: Final = re.compile(r"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 
 
 def partition_pin(partition: Partition) -> bytes:

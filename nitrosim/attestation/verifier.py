@@ -1,0 +1,287 @@
+"""The verifier: from bytes that anyone may have sent to a document that can be believed.
+
+`Verifier.verify` follows one procedure of 28 steps (listed in
+`nitrosim.attestation.steps`), in order, and each place in the code that
+performs one bears its number. In words:
+
+A, B. The bytes must be one untagged or 18-tagged COSE_Sign1 of bounded size, with
+   the one protected header that says ES384, an empty unprotected header, and a
+   96-byte signature (`cose`).
+C. The payload must be one CBOR map with the known fields in their exact types, of the
+   kind (enclave or NitroTPM) that was asked for (`payload`).
+D. Its certificates must lead from one of *our* roots to the leaf, each signed by the one
+   before, all P-384, all valid at one time, each allowed to do what it does (`chain`).
+E. The leaf's key must have signed the bytes exactly as they were received.
+F. The timestamp must lie within the leaf's validity and, live, be recent (`clock`).
+G. The PCRs must satisfy the caller's policy, the enclave must not run in debug mode, and
+   nonce, user_data and public_key must be the expected ones (`policy`).
+
+Rules for all of it: it raises and never returns a verdict to forget; nothing is
+optional by omission; the caller's own mistakes (no policy, an empty nonce, an
+all-zero PCR) are errors too; no exception but `AttestationError` comes out, whatever the bytes.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Final, Self
+
+from nitrosim.attestation.chain import ChainRules, verify_chain
+from nitrosim.attestation.clock import (
+    Clock,
+    Historic,
+    Live,
+    TimeMode,
+    check_age,
+    read_clock,
+    system_clock,
+)
+from nitrosim.attestation.cose import read_sign1
+from nitrosim.attestation.errors import AttestationError, Code
+from nitrosim.attestation.model import ZERO_PCR, Claims, DocumentType, VerifiedDocument
+from nitrosim.attestation.p384 import LoadKey, load_key
+from nitrosim.attestation.payload import read_payload
+from nitrosim.attestation.policy import Policy, UnsafeSkipPcrs, require_policy
+from nitrosim.attestation.revocation import read_revocation_lists
+from nitrosim.attestation.roots import Partition, partition_pin, pins
+from nitrosim.attestation.steps import Observer, Trail
+
+if TYPE_CHECKING:
+    from nitrosim.attestation.roots import Root
+
+_LIVE: Final = Live()
+_BOUND_FIELDS: Final = {
+    "nonce": (Code.NONCE_ABSENT, Code.NONCE_MISMATCH),
+    "user_data": (Code.USER_DATA_ABSENT, Code.USER_DATA_MISMATCH),
+    "public_key": (Code.PUBLIC_KEY_ABSENT, Code.PUBLIC_KEY_MISMATCH),
+}
+
+
+class Verifier:
+    """Verifies attestation documents against fixed roots. Immutable, reusable, thread-safe.
+
+    Example::
+
+        verifier = Verifier.aws()
+        document = verifier.verify(received, Pcrs({0: ..., 1: ..., 2: ...}), nonce=sent)
+        print(document.user_data)
+    """
+
+    __slots__ = ("_load_key", "_now", "_pins", "_revocation")
+
+    def __init__(
+        self,
+        roots: Iterable[Root],
+        *,
+        now: Clock = system_clock,
+        crls: Iterable[bytes] = (),
+        load_key: LoadKey = load_key,
+    ) -> None:
+        """Fix the trust anchors.
+
+        Args:
+            roots: one or more of: SHA-256 pin (32 bytes or 64 hex digits), certificate as DER
+                bytes, as PEM, or as a `cryptography.x509.Certificate`.
+            now: the clock for `Live`, called once per verification.
+            crls: DER of revocation lists to apply; none are ever fetched.
+            load_key: the ECDSA implementation (see `nitrosim.attestation.p384`).
+
+        Raises `ExpectationError` for no or unreadable roots, `CertificateChainError`
+        for an unreadable list.
+        """
+        self._pins = pins(roots)
+        self._now = now
+        self._revocation = read_revocation_lists(crls)
+        self._load_key = load_key
+
+    @classmethod
+    def aws(cls, partition: Partition = "aws", *, now: Clock = system_clock) -> Self:
+        """Trust the root of one AWS partition (commercial by default) and no other.
+
+        Raises `ExpectationError` for a partition whose root is not known.
+        """
+        return cls([partition_pin(partition)], now=now)
+
+    def verify(
+        self,
+        document: bytes,
+        policy: Policy,
+        *,
+        nonce: bytes | None = None,
+        user_data: bytes | None = None,
+        public_key: bytes | None = None,
+        time: TimeMode = _LIVE,
+        document_type: DocumentType = DocumentType.ENCLAVE,
+        allow_debug: bool = False,
+        strict: bool = True,
+        observer: Observer | None = None,
+    ) -> VerifiedDocument:
+        """Verify a document and return its content.
+
+        Args:
+            document: the COSE_Sign1 bytes as the module gave them.
+            policy: what the PCRs must be; `UnsafeSkipPcrs()` to demand nothing.
+            nonce: bytes that must be in the document; None to demand nothing.
+            user_data: as `nonce`.
+            public_key: as `nonce`.
+            time: `Live(max_age, skew)` for fresh documents, `Historic()` for archived ones.
+            document_type: the kind of module that must have issued it.
+            allow_debug: accept enclaves in debug mode, whose PCR0, 1, 2 and 8 are zero.
+            strict: refuse unknown fields, optional fields over 1024 bytes, and names
+                that do not fit module_id. Everything else is the same without it.
+            observer: called with a `StepReport` after each step.
+
+        Raises `AttestationError` in one of its kinds, with the reason as `code`, and nothing else.
+        """
+        trail = Trail(observer)
+        try:
+            return self._verify(
+                document,
+                policy,
+                expected={"nonce": nonce, "user_data": user_data, "public_key": public_key},
+                time=time,
+                document_type=document_type,
+                allow_debug=allow_debug,
+                strict=strict,
+                trail=trail,
+            )
+        except AttestationError as error:
+            trail.failed(error.step, str(error))
+            raise
+
+    def _verify(
+        self,
+        document: bytes,
+        policy: Policy,
+        *,
+        expected: dict[str, bytes | None],
+        time: TimeMode,
+        document_type: DocumentType,
+        allow_debug: bool,
+        strict: bool,
+        trail: Trail,
+    ) -> VerifiedDocument:
+        # The caller's own mistakes first: they do not depend on the document.
+        require_policy(policy)
+        _check_expectations(expected)
+        if not isinstance(time, Live | Historic):
+            raise Code.CLOCK("time", got=repr(time), expected="Live(...) or Historic()")
+
+        # (1)-(7) bytes and COSE, (8)-(12) payload.
+        envelope = read_sign1(document, trail)
+        claims = read_payload(envelope.payload, trail, expected_type=document_type, strict=strict)
+
+        # (13)-(22) chain, at one evaluation time. The timestamp may be used before the
+        # signature is known to be good, because nothing is believed until it is.
+        live = isinstance(time, Live)
+        at = read_clock(self._now) if isinstance(time, Live) else claims.timestamp
+        rules = ChainRules(
+            pins=self._pins,
+            load_key=self._load_key,
+            at=at,
+            leeway=time.skew if isinstance(time, Live) else timedelta(0),
+            revocation=self._revocation,
+            strict=strict,
+        )
+        chain = verify_chain(claims, rules, trail)
+
+        # (23) Over the bytes as received.
+        if not chain.leaf_key.verify(envelope.r, envelope.s, envelope.signed_bytes()):
+            raise Code.BAD_SIGNATURE(
+                "signature of the document",
+                got="one that does not verify",
+                expected=f"one by {chain.leaf.common_name!r}",
+            )
+        trail.passed(23, f"by {chain.leaf.common_name}")
+
+        # (24) Now the timestamp is authentic.
+        leaf = chain.leaf
+        if not leaf.begins <= claims.timestamp <= leaf.ends:
+            raise Code.TIMESTAMP_OUTSIDE_LEAF(
+                "timestamp",
+                got=_text(claims.timestamp),
+                expected=f"{_text(leaf.begins)} to {_text(leaf.ends)}",
+            )
+        if isinstance(time, Live):
+            age = check_age(claims.timestamp, at, time)
+            trail.passed(24, f"live: {age.total_seconds():.3f} s old")
+        else:
+            trail.passed(24, f"historic: issued {_text(claims.timestamp)}, freshness not judged")
+
+        # (25)-(27) The caller's demands, on authentic claims.
+        policy.check(claims)
+        if isinstance(policy, UnsafeSkipPcrs):
+            trail.skipped(25, "WAIVED by the caller: any enclave of any AWS customer passes")
+        else:
+            trail.passed(25, _policy_name(policy))
+        _check_debug(claims, trail, allow_debug=allow_debug)
+        _check_bound_fields(claims, expected, trail)
+
+        # (28) From here on the claims are facts.
+        verified = VerifiedDocument(
+            **{name: getattr(claims, name) for name in Claims.__dataclass_fields__},
+            root_sha256=chain.root.sha256,
+            evaluated_at=at,
+            live=live,
+        )
+        trail.passed(28)
+        return verified
+
+
+def _check_expectations(expected: dict[str, bytes | None]) -> None:
+    for name, value in expected.items():
+        if value is None:
+            continue
+        if not isinstance(value, bytes) or not value:
+            got = "0 bytes" if isinstance(value, bytes) else type(value).__name__
+            raise Code.EMPTY_EXPECTATION(f"expected {name}", got=got, expected="bytes, or None")
+
+
+def _check_debug(claims: Claims, trail: Trail, *, allow_debug: bool) -> None:
+    """Refuse enclaves whose memory the parent instance can read on the console (26)."""
+    if claims.document_type is not DocumentType.ENCLAVE:
+        trail.skipped(26, "not an enclave")
+        return
+    if allow_debug:
+        trail.skipped(
+            26, "DEBUG MODE, allowed by the caller" if claims.debug else "allowed by the caller"
+        )
+        return
+    for index in (0, 1, 2):
+        value = claims.pcrs.get(index)
+        if value is None:
+            raise Code.LAUNCH_PCR_ABSENT(f"PCR{index}", got="none", expected="a measurement")
+        if value == ZERO_PCR:
+            raise Code.DEBUG_MODE(f"PCR{index}", got="all zero", expected="a measurement")
+    trail.passed(26)
+
+
+def _check_bound_fields(claims: Claims, expected: dict[str, bytes | None], trail: Trail) -> None:
+    """Compare what binds the document to this conversation (27)."""
+    compared: list[str] = []
+    for name, (absent, mismatch) in _BOUND_FIELDS.items():
+        wanted = expected[name]
+        if wanted is None:
+            continue
+        actual: bytes | None = getattr(claims, name)
+        if actual is None:
+            raise absent(name, got="none", expected=wanted)
+        if not hmac.compare_digest(actual, wanted):
+            raise mismatch(name, got=actual, expected=wanted)
+        compared.append(name)
+    if compared:
+        trail.passed(27, ", ".join(compared))
+    else:
+        trail.skipped(27, "nothing expected: the document may be a replay")
+
+
+def _policy_name(policy: Policy) -> str:
+    expected = getattr(policy, "expected", None)
+    name = type(policy).__name__
+    return f"{name}: PCR {', '.join(map(str, expected))}" if isinstance(expected, dict) else name
+
+
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
