@@ -31,11 +31,11 @@ class _Opaque:
 OPAQUE = _Opaque()
 """Stands for a well-formed item that no request field can be."""
 
-_BREAK = _Opaque()
-
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _TAG, _SIMPLE = range(8)
 _FALSE, _TRUE, _NULL = 20, 21, 22
 _ONE_BYTE, _EIGHT_BYTES, _INDEFINITE = 24, 27, 31
+_BREAK = b"\xff"
+_CUT_OFF = "the bytes end inside an item"
 
 
 def read_item(data: bytes) -> object:
@@ -48,135 +48,123 @@ def read_item(data: bytes) -> object:
     Raises `MalformedCborError` for anything that is not well-formed, for text that is not
     UTF-8, and beyond `MAX_DEPTH`.
     """
-    item = _Reader(data).item(0)
-    if item is _BREAK:
-        raise MalformedCborError("a break outside an indefinite-length item")
-    return item
+    return _item(data, 0, 0)[0]
 
 
-class _Reader:
-    """A position in the bytes; every method reads on from there."""
+# The functions below take the bytes and a position, and return an item and the position behind
+# it. A request is read before each document, so they are written to call little.
 
-    __slots__ = ("_at", "_data")
 
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self._at = 0
+def _item(data: bytes, at: int, depth: int) -> tuple[object, int]:
+    """Read one item; a break is none, so whoever may meet one looks for it first."""
+    if depth > MAX_DEPTH:
+        raise MalformedCborError("nested too deeply")
+    if at == len(data):
+        raise MalformedCborError(_CUT_OFF)
+    major, info = data[at] >> 5, data[at] & 31
+    at += 1
+    if major == _SIMPLE:
+        return _simple(data, at, info)
+    if info == _INDEFINITE:
+        return _indefinite(data, at, depth, major)
+    argument = info
+    if info >= _ONE_BYTE:
+        argument, at = _long_argument(data, at, info)
+    if _BYTES <= major <= _TEXT:
+        end = at + argument
+        if end > len(data):
+            raise MalformedCborError(_CUT_OFF)
+        octets = data[at:end]
+        return (octets if major == _BYTES else _utf8(octets)), end
+    if _ARRAY <= major <= _MAP:
+        return _container(data, at, depth, (major, argument))
+    if major == _TAG:
+        return OPAQUE, _item(data, at, depth + 1)[1]
+    return (argument if major == _UNSIGNED else -1 - argument), at
 
-    def item(self, depth: int) -> object:  # noqa: PLR0911 - one return for each major type
-        """Read one item, or `_BREAK`."""
-        if depth > MAX_DEPTH:
-            raise MalformedCborError("nested too deeply")
-        major, info = self._initial_byte()
-        if major == _SIMPLE:
-            return self._simple(info)
-        if info == _INDEFINITE:
-            return self._indefinite(major, depth)
-        argument = self._argument(info)
-        if major == _UNSIGNED:
-            return argument
-        if major == _BYTES:
-            return self._take(argument)
-        if major == _TEXT:
-            return _utf8(self._take(argument))
-        if major == _NEGATIVE:
-            return -1 - argument
-        if major == _TAG:
-            self._element(depth)
-            return OPAQUE
-        return self._container(major, argument, depth)
 
-    def _initial_byte(self) -> tuple[int, int]:
-        try:
-            byte = self._data[self._at]
-        except IndexError:
-            raise MalformedCborError("the bytes end inside an item") from None
-        self._at += 1
-        return byte >> 5, byte & 31
+def _long_argument(data: bytes, at: int, info: int) -> tuple[int, int]:
+    """Read the argument that follows an initial byte."""
+    if info > _EIGHT_BYTES:
+        raise MalformedCborError("a reserved length form")
+    end = at + (1 << (info - _ONE_BYTE))
+    if end > len(data):
+        raise MalformedCborError(_CUT_OFF)
+    return int.from_bytes(data[at:end], "big"), end
 
-    def _argument(self, info: int) -> int:
-        if info < _ONE_BYTE:
-            return info
-        if info > _EIGHT_BYTES:
-            raise MalformedCborError("a reserved length form")
-        return int.from_bytes(self._take(1 << (info - _ONE_BYTE)), "big")
 
-    def _take(self, length: int) -> bytes:
-        end = self._at + length
-        if end > len(self._data):
-            raise MalformedCborError("the bytes end inside an item")
-        taken = self._data[self._at : end]
-        self._at = end
-        return taken
-
-    def _element(self, depth: int) -> object:
-        """Read an item where a break is not allowed."""
-        item = self.item(depth + 1)
-        if item is _BREAK:
-            raise MalformedCborError("a break where an item must stand")
-        return item
-
-    def _container(self, major: int, count: int, depth: int) -> object:
-        # Every element takes a byte at least: a count that cannot be true is refused at once.
-        if count > len(self._data) - self._at:
-            raise MalformedCborError("the bytes end inside an item")
-        # Loops, not comprehensions: those would double the Python frames that a level takes.
-        if major == _ARRAY:
-            items = []
-            for _ in range(count):
-                items.append(self._element(depth))  # noqa: PERF401 - see above
-            return items
-        pairs = []
+def _container(data: bytes, at: int, depth: int, head: tuple[int, int]) -> tuple[object, int]:
+    """Read the definite array or map with this major type and count."""
+    major, count = head
+    # Every element takes a byte at least: a count that cannot be true is refused at once.
+    if count > len(data) - at:
+        raise MalformedCborError(_CUT_OFF)
+    if major == _ARRAY:
+        items = []
         for _ in range(count):
-            pairs.append((self._element(depth), self._element(depth)))  # noqa: PERF401 - see above
-        return tuple(pairs)
+            item, at = _item(data, at, depth + 1)
+            items.append(item)
+        return items, at
+    pairs = []
+    for _ in range(count):
+        key, at = _item(data, at, depth + 1)
+        value, at = _item(data, at, depth + 1)
+        pairs.append((key, value))
+    return tuple(pairs), at
 
-    def _indefinite(self, major: int, depth: int) -> object:
-        if major in (_BYTES, _TEXT):
-            return self._chunks(major)
-        if major == _ARRAY:
-            items = []
-            while (item := self.item(depth + 1)) is not _BREAK:
-                items.append(item)
-            return items
-        if major == _MAP:
-            pairs = []
-            while (key := self.item(depth + 1)) is not _BREAK:
-                pairs.append((key, self._element(depth)))
-            return tuple(pairs)
+
+def _indefinite(data: bytes, at: int, depth: int, major: int) -> tuple[object, int]:
+    """Read what follows the head of an indefinite-length item, the break included."""
+    if not _BYTES <= major <= _MAP:
         raise MalformedCborError("an integer or a tag has no indefinite length")
+    if major <= _TEXT:
+        return _chunks(data, at, major)
+    items = []
+    pairs = []
+    while not data.startswith(_BREAK, at):
+        item, at = _item(data, at, depth + 1)
+        if major == _ARRAY:
+            items.append(item)
+        else:
+            value, at = _item(data, at, depth + 1)
+            pairs.append((item, value))
+    return (items if major == _ARRAY else tuple(pairs)), at + 1
 
-    def _chunks(self, major: int) -> object:
-        """Join the definite-length strings of the same type up to the break."""
-        chunks: list[bytes] = []
-        while True:
-            chunk_major, info = self._initial_byte()
-            if (chunk_major, info) == (_SIMPLE, _INDEFINITE):
-                break
-            if chunk_major != major or info == _INDEFINITE:
-                raise MalformedCborError("a chunk of another type")
-            chunks.append(self._take(self._argument(info)))
-        if major == _BYTES:
-            return b"".join(chunks)
-        # RFC 8949 section 3.2.3: every chunk of a text is valid UTF-8 by itself.
-        return "".join([_utf8(chunk) for chunk in chunks])
 
-    def _simple(self, info: int) -> object:
-        if info == _INDEFINITE:
-            return _BREAK
-        if info in (_FALSE, _TRUE):
-            return info == _TRUE
-        if info == _NULL:
-            return None
-        value = self._argument(info)
-        # RFC 8949 section 3.3: simple values below 32 have no two-byte form.
-        if info == _ONE_BYTE and value < 32:
-            raise MalformedCborError("a simple value in a form that does not exist")
-        return OPAQUE
+def _chunks(data: bytes, at: int, major: int) -> tuple[object, int]:
+    """Join the definite-length strings of the same type up to the break."""
+    texts: list[str] = []
+    octets: list[bytes] = []
+    while not data.startswith(_BREAK, at):
+        # RFC 8949 section 3.2.3: no other type, no nesting; each chunk of a text is UTF-8.
+        if at < len(data) and (data[at] >> 5 != major or data[at] & 31 == _INDEFINITE):
+            raise MalformedCborError("a chunk of another type")
+        chunk, at = _item(data, at, 0)
+        if isinstance(chunk, str):
+            texts.append(chunk)
+        elif isinstance(chunk, bytes):
+            octets.append(chunk)
+    return ("".join(texts) if major == _TEXT else b"".join(octets)), at + 1
+
+
+def _simple(data: bytes, at: int, info: int) -> tuple[object, int]:
+    if info == _NULL:
+        return None, at
+    if info in (_FALSE, _TRUE):
+        return info == _TRUE, at
+    if info == _INDEFINITE:
+        raise MalformedCborError("a break where an item must stand")
+    if info < _ONE_BYTE:
+        return OPAQUE, at
+    value, at = _long_argument(data, at, info)
+    # RFC 8949 section 3.3: simple values below 32 have no two-byte form.
+    if info == _ONE_BYTE and value < 32:
+        raise MalformedCborError("a simple value in a form that does not exist")
+    return OPAQUE, at
 
 
 def _utf8(octets: bytes) -> str:
     try:
-        return octets.decode("utf-8")
+        return octets.decode()
     except UnicodeDecodeError:
         raise MalformedCborError("a text that is not UTF-8") from None

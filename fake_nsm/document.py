@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 import cbor2
 
-from fake_nsm.keys import raw_signature
+from fake_nsm.keys import COORDINATE_LENGTH, raw_signature
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +34,7 @@ _EMPTY_MAP = b"\xa0"
 _NO_EXTERNAL_DATA = cbor2.dumps(b"")
 _ENVELOPE_HEAD = _ARRAY_OF_FOUR + _PROTECTED_HEADER + _EMPTY_MAP
 _SIGNED_HEAD = _ARRAY_OF_FOUR + cbor2.dumps("Signature1") + _PROTECTED_HEADER + _NO_EXTERNAL_DATA
+_SIGNATURE_HEAD = cbor2.dumps(bytes(2 * COORDINATE_LENGTH))[:2]
 
 _MAP_OF_NINE = b"\xa9"
 _INDEFINITE_MAP, _BREAK = b"\xbf", b"\xff"
@@ -99,4 +100,4 @@ def sign(payload_bytes: bytes, key: SigningKey) -> bytes:
     """Return the document: one signature over the payload, ES384."""
     wrapped = cbor2.dumps(payload_bytes)
     signature = raw_signature(key.sign(_SIGNED_HEAD + wrapped))
-    return b"".join((_ENVELOPE_HEAD, wrapped, cbor2.dumps(signature)))
+    return b"".join((_ENVELOPE_HEAD, wrapped, _SIGNATURE_HEAD, signature))

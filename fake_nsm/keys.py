@@ -9,13 +9,13 @@ Nothing is done about the sign of s: on hardware more than half of the signature
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Protocol, Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 
 from fake_nsm.errors import FakeNsmError, InvalidValueError
 from fake_nsm.sources import Entropy
@@ -96,21 +96,23 @@ class P384Key:
 
 def raw_signature(der: bytes) -> bytes:
     """Return r then s, 48 bytes each and big-endian, as COSE wants them (RFC 9053 section 2.1)."""
-    r, s = decode_dss_signature(der)
-    return r.to_bytes(COORDINATE_LENGTH, "big") + s.to_bytes(COORDINATE_LENGTH, "big")
+    # SEQUENCE { INTEGER r, INTEGER s }, all lengths in one byte: at most 104 bytes follow.
+    middle = 4 + der[3]
+    return _fixed_width(der[4:middle]) + _fixed_width(der[middle + 2 :])
 
 
-_algorithm: ec.ECDSA | None = None
+def _fixed_width(integer: bytes) -> bytes:
+    """Return the content of a positive DER integer as exactly 48 bytes."""
+    return integer[-COORDINATE_LENGTH:].rjust(COORDINATE_LENGTH, b"\0")
 
 
+@functools.cache
 def _signature_algorithm() -> ec.ECDSA:
-    global _algorithm  # noqa: PLW0603 - made on first use: an old OpenSSL must not break imports
-    if _algorithm is None:
-        try:
-            _algorithm = ec.ECDSA(hashes.SHA384(), deterministic_signing=True)
-        except UnsupportedAlgorithm as error:
-            raise FakeNsmError(
-                "deterministic signatures need the package cryptography with OpenSSL 3.2 or newer: "
-                "install its wheel from the package index instead of building it here"
-            ) from error
-    return _algorithm
+    """Make it on first use: where it cannot be had, importing this must still work."""
+    try:
+        return ec.ECDSA(hashes.SHA384(), deterministic_signing=True)
+    except UnsupportedAlgorithm as error:
+        raise FakeNsmError(
+            "deterministic signatures need the package cryptography with OpenSSL 3.2 or newer: "
+            "install its wheel from the package index instead of building it here"
+        ) from error

@@ -116,10 +116,16 @@ class _Fields:
     The types are compared exactly: for Python true is an integer, for the module it is not.
     """
 
-    __slots__ = ("_pairs",)
+    __slots__ = ("_named", "_repeated")
 
     def __init__(self, pairs: tuple[tuple[object, object], ...]) -> None:
-        self._pairs = pairs
+        self._named: dict[str, object] = {}
+        self._repeated: set[str] = set()
+        for key, value in pairs:
+            if type(key) is str:
+                if key in self._named:
+                    self._repeated.add(key)
+                self._named[key] = value
 
     def uint16(self, name: str) -> int:
         """Return a required integer 0..65535."""
@@ -149,10 +155,9 @@ class _Fields:
         raise _refusal()
 
     def _value(self, name: str) -> object:
-        found = [value for key, value in self._pairs if type(key) is str and key == name]
-        if len(found) > 1:
+        if name in self._repeated:
             raise _refusal()
-        return found[0] if found else None
+        return self._named.get(name)
 
 
 def _attestation(fields: _Fields) -> Attestation:
