@@ -3,8 +3,10 @@
 Where kernels differ, the answer is that of the 4.14 kernel in AWS's enclave images.
 """
 
+import os
 import platform
 import signal
+import subprocess
 
 import pytest
 
@@ -176,3 +178,19 @@ def test_calls_by_the_i386_numbering_do_not_exist(run_case):
     if enclave.wait(timeout=20) == 128 + signal.SIGSEGV:
         pytest.skip("this kernel has no 32-bit emulation")
     assert [("getpid", ENOSYS)] == finished_lines(enclave)
+
+
+@pytest.mark.parametrize("name", ["hostile_nsm", "hostile_sockets", "hostile_waiting"])
+@pytest.mark.parametrize("inside", ["", "0", "yes"])
+def test_the_programs_refuse_to_run_outside_the_simulator(c_program, name, inside):
+    environment = {**os.environ, "NITROSIM_INSIDE": inside}
+    done = subprocess.run(
+        [c_program(name), "no such case"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "runs only inside the simulator" in done.stderr

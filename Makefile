@@ -1,0 +1,58 @@
+# Everything a newcomer or a machine needs: make help
+
+PYTHON ?= python3
+VENV := .venv
+RUN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+
+# What make test runs, in this order, and how. Override to narrow it down, for example:
+#   make test TESTS=tests/linux PYTEST_ARGS="-x -k accept"
+TESTS ?= $(wildcard tests/unit tests/linux tests/docs tests/third_party)
+# Files stay together on one worker because their tests share a simulated instance.
+PYTEST_ARGS ?= -q -n auto --maxprocesses 8 --dist loadfile
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Create .venv, install nitrosim into it, build the launcher
+
+demo: $(STAMP) ## Run the main job: an enclave attests itself, the verifier accepts it
+	@$(RUN)/nitrosim demo
+
+test: $(STAMP) ## Run the tests; what the machine lacks is skipped with a reason
+	@$(RUN)/python -m pytest $(PYTEST_ARGS) $(TESTS)
+
+check: $(STAMP) ## Check style and types
+	@$(RUN)/ruff check --quiet .
+	@$(RUN)/ruff format --check --quiet .
+	@$(RUN)/mypy
+
+bench: $(STAMP) ## Measure speed, as ratios to what the machine can do
+	@$(RUN)/python tests/benchmarks/run.py
+
+# An interpreter that is missing, too old or stripped gets one message here instead of a traceback
+# later. A virtual environment whose own interpreter has gone away is made anew.
+$(STAMP): pyproject.toml hatch_build.py nitrosim/sandbox/launcher.c nitrosim/sandbox/compile.py
+	@command -v "$(PYTHON)" >/dev/null || { \
+		echo "setup: no $(PYTHON) on PATH. Install Python 3.11 or newer: apt-get install python3 python3-venv" >&2; \
+		exit 1; }
+	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "setup: Python 3.11 or newer is needed, $(PYTHON) is $$("$(PYTHON)" --version 2>&1)." \
+			"Name another one: make setup PYTHON=python3.12" >&2; \
+		exit 1; }
+	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
+		echo "setup: $(PYTHON) cannot make virtual environments. On Debian and Ubuntu:" \
+			"apt-get install python3-venv" >&2; \
+		exit 1; }
+	@$(RUN)/python -c 'import pip' 2>/dev/null || { \
+		echo "setup: creating $(VENV)"; \
+		"$(PYTHON)" -m venv --clear $(VENV); }
+	@echo "setup: installing nitrosim and its tools into $(VENV)"
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --editable . --group dev
+	@test -x nitrosim/sandbox/launcher || \
+		echo "setup: the launcher was not built; 'nitrosim doctor' says what is missing" >&2
+	@touch $@
