@@ -18,6 +18,7 @@ help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv, install nitrosim into it, build the launcher
+	@echo "setup: done; to use it: . $(RUN)/activate"
 
 demo: $(STAMP) ## Run the main job: an enclave attests itself, the verifier accepts it
 	@$(RUN)/nitrosim demo
@@ -40,7 +41,7 @@ $(STAMP): pyproject.toml hatch_build.py nitrosim/sandbox/launcher.c nitrosim/san
 		echo "setup: no $(PYTHON) on PATH. Install Python 3.11 or newer: apt-get install python3 python3-venv" >&2; \
 		exit 1; }
 	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
-		echo "setup: Python 3.11 or newer is needed, $(PYTHON) is $$("$(PYTHON)" --version 2>&1)." \
+		echo "setup: Python 3.11 or newer is needed, $(PYTHON) is $$("$(PYTHON)" --version 2>&1 | head -n 1)." \
 			"Name another one: make setup PYTHON=python3.12" >&2; \
 		exit 1; }
 	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
