@@ -24,7 +24,7 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import Final, NoReturn, TypeAlias
 
-Value: TypeAlias = "int | bytes | str | bool | None | list[Value] | dict[int | str, Value]"
+Value: TypeAlias = "int | bytes | str | bool | list[Value] | dict[int | str, Value] | None"
 """A decoded item. `bool` is a Python int: compare types with `type(x) is int`."""
 
 MAX_DEPTH: Final = 8
@@ -86,6 +86,7 @@ def decode(data: bytes, *, indefinite: bool, shortest: bool) -> Value:
         shortest: refuse heads that are longer than needed.
 
     Raises `CborError` for anything else than one item of the seven types.
+
     """
     reader = _Reader(data, indefinite=indefinite, shortest=shortest)
     value = reader.item(0)
@@ -115,7 +116,7 @@ class _Reader:
             raise CborError(Problem.RESERVED, start, "a break outside a container")
         return value  # type: ignore[return-value]  # only the sentinel is not a Value
 
-    def _item_or_break(self, depth: int) -> object:
+    def _item_or_break(self, depth: int) -> object:  # noqa: PLR0911 - one return per major type
         start = self.pos
         major, argument = self._head()
         if major == 0:

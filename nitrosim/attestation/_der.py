@@ -41,6 +41,7 @@ class Cursor:
         data: the whole buffer; never sliced for navigation.
         pos: offset of the next element.
         end: offset after the container's last byte.
+
     """
 
     __slots__ = ("data", "end", "pos")

@@ -16,7 +16,6 @@ what is compared byte for byte with a name already read is left undecoded.
 
 from __future__ import annotations
 
-import calendar
 import hashlib
 import re
 from dataclasses import dataclass
@@ -89,6 +88,7 @@ class Certificate:
         authority_key_id: keyIdentifier of the extension, or None.
         r: first number of the signature.
         s: second number of the signature.
+
     """
 
     der: bytes
@@ -213,8 +213,9 @@ def read_signature(certificate: Cursor) -> tuple[int, int]:
 
 
 def read_time(validity: Cursor) -> int:
-    """Read a Time as seconds since 1970: UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5).
+    """Read a Time as seconds since 1970.
 
+    UTCTime through 2049, GeneralizedTime from 2050 (RFC 5280 section 4.1.2.5).
     Raises `DerError`.
     """
     at = validity.pos
@@ -227,50 +228,50 @@ def read_time(validity: Cursor) -> int:
         century, digits, full = b"", text[:-1], 14
     if len(digits) != full or not digits.isdigit() or text[-1:] != b"Z":
         raise DerError(f"a time that is not digits and Z at byte {at}")
-    digits = century + digits
-    year, month, day, hour, minute, second = (
-        int(digits[:4]),
-        *(int(digits[i : i + 2]) for i in range(4, 14, 2)),
-    )
+    number = int(century + digits)
+    year, month, day = number // 10**10, number // 10**8 % 100, number // 10**6 % 100
     if not century and year < 2050:
         raise DerError(f"a GeneralizedTime before 2050 at byte {at}")
-    if not (
-        1 <= month <= 12
-        and 1 <= day <= calendar.monthrange(year, month)[1]
-        and hour < 24
-        and minute < 60
-        and second < 60
-    ):
-        raise DerError(f"a time that does not exist at byte {at}")
-    return calendar.timegm((year, month, day, hour, minute, second))
+    try:
+        moment = datetime(
+            year, month, day, number // 10**4 % 100, number // 100 % 100, number % 100, tzinfo=UTC
+        )
+    except ValueError as error:
+        raise DerError(f"a time that does not exist at byte {at}") from error
+    return int(moment.timestamp())
 
 
 def _names(tbs: Cursor) -> tuple[tuple[bytes, str], ...]:
     """Read a Name: its attributes in order."""
     attributes: list[tuple[bytes, str]] = []
     name = tbs.enter(der.SEQUENCE)
-    while name.more():
+    while name.pos < name.end:
+        # One cursor walks through all levels; each level must end where it said it would.
+        name.pos, set_end = name.header(der.SET)
         at = name.pos
-        rdn = name.enter(der.SET)
-        if not rdn.more():
-            raise DerError(f"a relative name without attributes at byte {at}")
-        while rdn.more():
-            attribute = rdn.enter(der.SEQUENCE)
-            oid = attribute.object_id()
-            tag = attribute.peek()
-            encoding = _STRINGS.get(tag)
-            if encoding is None:
-                raise DerError(f"a name of type {tag:02x} at byte {attribute.pos}")
-            octets = attribute.content(tag)
-            attribute.finish()
-            try:
-                text = octets.decode(encoding)
-            except UnicodeDecodeError as error:
-                raise DerError(f"a name that is not {encoding} at byte {at}") from error
-            if tag == der.PRINTABLE_STRING and not _PRINTABLE.fullmatch(text):
-                raise DerError(f"a PrintableString with other characters at byte {at}")
-            attributes.append((oid, text))
+        while True:
+            name.pos, end = name.header(der.SEQUENCE)
+            oid = name.object_id()
+            attributes.append((oid, _text(name)))
+            if name.pos != end or end > set_end:
+                raise DerError(f"a name attribute of another length than it says at byte {at}")
+            if end == set_end:
+                break
     return tuple(attributes)
+
+
+def _text(name: Cursor) -> str:
+    at, tag = name.pos, name.peek()
+    encoding = _STRINGS.get(tag)
+    if encoding is None:
+        raise DerError(f"a name of type {tag:02x} at byte {at}")
+    try:
+        text = name.content(tag).decode(encoding)
+    except UnicodeDecodeError as error:
+        raise DerError(f"a name that is not {encoding} at byte {at}") from error
+    if tag == der.PRINTABLE_STRING and not _PRINTABLE.fullmatch(text):
+        raise DerError(f"a PrintableString with other characters at byte {at}")
+    return text
 
 
 def _extensions(wrapper: Cursor) -> dict[bytes, tuple[bool, bytes]]:

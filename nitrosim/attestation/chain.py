@@ -9,17 +9,17 @@ Trust comes from `pins` alone. The root's signature over itself proves nothing a
 not checked: its bytes are the ones we pinned.
 
 What real chains lack, and general profiles demand, is not demanded: key identifiers,
-a critical keyUsage on the leaf, extended key usage, subject alternative names, serials of at most 20 octets.
+a critical keyUsage on the leaf, extended key usage, subject alternative names,
+serials of at most 20 octets.
 
 Four signatures are checked for the usual chain of five; a fifth over the document.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from nitrosim.attestation import certificate as x509
 from nitrosim.attestation.certificate import Certificate, CertificateError, read_certificate
@@ -28,7 +28,11 @@ from nitrosim.attestation.model import Claims, DocumentType
 from nitrosim.attestation.p384 import BadKeyError, LoadKey, PublicKey, in_range
 from nitrosim.attestation.policy import extended
 from nitrosim.attestation.revocation import RevocationList, check_revocation
-from nitrosim.attestation.steps import Trail
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from nitrosim.attestation.steps import Trail
 
 MAX_BUNDLE: Final = 10
 """Certificates in cabundle; real bundles have 4."""
@@ -57,6 +61,7 @@ class ChainRules:
         leeway: how much later than `at` a certificate may begin; its end has none.
         revocation: parsed lists given by the caller, maybe none.
         strict: whether names and PCR4 must agree with module_id.
+
     """
 
     pins: frozenset[bytes]
@@ -194,15 +199,14 @@ def _checked_key(certificate: Certificate, place: str, load_key: LoadKey) -> Pub
                 expected=f"{x509.ECDSA_WITH_SHA384.hex()} (ecdsa-with-SHA384)",
             )
     prefix = len(x509.P384_KEY_PREFIX)
+    expected = "an uncompressed point on secp384r1, named"
+    if certificate.key_info[:prefix] != x509.P384_KEY_PREFIX:
+        raise Code.CERTIFICATE_KEY(f"key of {place}", got=certificate.key_info, expected=expected)
     try:
-        if certificate.key_info[:prefix] != x509.P384_KEY_PREFIX:
-            raise BadKeyError("not secp384r1 by name")
         return load_key(certificate.key_info[prefix:])
     except BadKeyError as error:
         raise Code.CERTIFICATE_KEY(
-            f"key of {place} ({error})",
-            got=certificate.key_info,
-            expected="an uncompressed point on secp384r1",
+            f"key of {place} ({error})", got=certificate.key_info, expected=expected
         ) from error
 
 

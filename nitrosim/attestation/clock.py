@@ -47,16 +47,17 @@ class Live:
         skew: how far the module's clock may be ahead of ours; not negative.
 
     Raises `ExpectationError` for other periods.
+
     """
 
     max_age: timedelta = DEFAULT_MAX_AGE
     skew: timedelta = DEFAULT_SKEW
 
     def __post_init__(self) -> None:
-        if not isinstance(self.max_age, timedelta) or self.max_age <= timedelta(0):
-            raise Code.CLOCK("max_age", got=self.max_age, expected="a positive timedelta")
-        if not isinstance(self.skew, timedelta) or self.skew < timedelta(0):
-            raise Code.CLOCK("skew", got=self.skew, expected="a timedelta of zero or more")
+        if _period("max_age", self.max_age) <= timedelta(0):
+            raise Code.CLOCK("max_age", got=self.max_age, expected="more than zero")
+        if _period("skew", self.skew) < timedelta(0):
+            raise Code.CLOCK("skew", got=self.skew, expected="zero or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +70,23 @@ TimeMode: TypeAlias = Live | Historic
 
 def read_clock(now: Clock) -> datetime:
     """Read a caller's clock as UTC. Raises `ExpectationError` for a time without zone."""
-    moment = now()
+    moment: object = now()
+    # A time without zone would be taken for local time, hours off the module's UTC.
     if not isinstance(moment, datetime) or moment.utcoffset() is None:
         raise Code.CLOCK("the clock's time", got=repr(moment), expected="an aware datetime")
     return moment.astimezone(UTC)
+
+
+def require_time_mode(mode: object) -> None:
+    """Raise `ExpectationError` unless `mode` is `Live` or `Historic` (an object, not the class)."""
+    if not isinstance(mode, Live | Historic):
+        raise Code.CLOCK("time", got=repr(mode), expected="Live(...) or Historic()")
+
+
+def _period(name: str, value: object) -> timedelta:
+    if not isinstance(value, timedelta):
+        raise Code.CLOCK(name, got=repr(value), expected="a timedelta")
+    return value
 
 
 def check_age(timestamp: datetime, now: datetime, mode: Live) -> timedelta:

@@ -22,12 +22,14 @@ envelope for given contents, apart from the tag and the sign of s.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from nitrosim.attestation._cbor import CborError, Problem, decode
+from nitrosim.attestation._cbor import CborError, Problem, Value, decode
 from nitrosim.attestation.errors import AttestationError, Code
 from nitrosim.attestation.p384 import COORDINATE_BYTES, SIGNATURE_BYTES, in_range
-from nitrosim.attestation.steps import Trail
+
+if TYPE_CHECKING:
+    from nitrosim.attestation.steps import Trail
 
 MAX_PAYLOAD_BYTES: Final = 16384
 """AWS's own bound for the payload; an NSM response holds 12288 bytes in all."""
@@ -42,6 +44,7 @@ _ALG: Final = 1
 _CRIT: Final = 2
 _ES384: Final = -35
 _TAG_18: Final = 0xD2
+_PARTS: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,7 @@ class Sign1:
         r: first half of the signature, 1..n-1.
         s: second half of the signature, 1..n-1.
         tagged: whether tag 18 came first.
+
     """
 
     protected: bytes
@@ -81,8 +85,43 @@ def read_sign1(document: bytes, trail: Trail) -> Sign1:
 
     Raises `MalformedDocumentError`.
     """
-    # (1) Size, before anything is looked at. Text is refused, not decoded: guessing
-    # base64 or hex would make several byte strings mean one document.
+    # (1) Size, before anything is looked at.
+    _check_size(document)
+    trail.passed(1, f"{len(document)} bytes")
+
+    # (2) One item and nothing after it. The reader enforces (4) while it reads.
+    tagged = document[0] == _TAG_18
+    try:
+        envelope = decode(document[1:] if tagged else document, indefinite=False, shortest=True)
+    except CborError as error:
+        raise _envelope_error(error) from error
+    trail.passed(2, "tagged 18" if tagged else "untagged")
+
+    # (3) The four parts. Types are compared exactly.
+    protected, unprotected, payload, signature = _parts(envelope)
+    trail.passed(3, f"payload of {len(payload)} bytes")
+    trail.passed(4)
+
+    # (5) The header must be these four bytes; a decoded look only serves the message.
+    if protected != PROTECTED_ES384:
+        raise _header_error(protected)
+    trail.passed(5, "alg -35, ES384")
+
+    # (6) Nobody signs the unprotected header.
+    if unprotected:
+        labels = ", ".join(map(str, unprotected))
+        raise Code.UNPROTECTED_HEADER("unprotected header", got=labels, expected="no labels")
+    trail.passed(6)
+
+    # (7) Fixed width, both numbers in range; high s is normal.
+    r, s = _split_signature(signature)
+    trail.passed(7)
+    return Sign1(protected, payload, r, s, tagged)
+
+
+def _check_size(document: object) -> None:
+    # Text is refused, not decoded: guessing base64 or hex would make several strings
+    # mean one document. A buffer that can change while it is being checked is refused too.
     if type(document) is not bytes:
         raise Code.NOT_BYTES(
             "document as raw bytes (not base64, hex or a stream)",
@@ -95,45 +134,30 @@ def read_sign1(document: bytes, trail: Trail) -> Sign1:
         raise Code.TOO_LARGE(
             "document", got=f"{len(document)} bytes", expected=f"at most {MAX_DOCUMENT_BYTES}"
         )
-    trail.passed(1, f"{len(document)} bytes")
 
-    # (2) One item and nothing after it. (4) is enforced by the reader while it reads.
-    tagged = document[0] == _TAG_18
-    try:
-        envelope = decode(document[1:] if tagged else document, indefinite=False, shortest=True)
-    except CborError as error:
-        raise _envelope_error(error) from error
-    trail.passed(2, "tagged 18" if tagged else "untagged")
 
-    # (3) The four parts. Types are compared exactly.
-    if type(envelope) is not list or len(envelope) != 4:
+def _parts(envelope: Value) -> tuple[bytes, dict[int | str, Value], bytes, bytes]:
+    if type(envelope) is not list or len(envelope) != _PARTS:
         got = f"array of {len(envelope)}" if type(envelope) is list else type(envelope).__name__
         raise Code.NOT_COSE_SIGN1("envelope", got=got, expected="array of 4")
     protected, unprotected, payload, signature = envelope
     if payload is None:
         raise Code.DETACHED_PAYLOAD("payload", got="null", expected="byte string")
-    if type(protected) is not bytes or type(payload) is not bytes or type(signature) is not bytes:
-        raise _parts_error(envelope)
-    if type(unprotected) is not dict:
-        raise _parts_error(envelope)
-    trail.passed(3, f"payload of {len(payload)} bytes")
-    trail.passed(4)
-
-    # (5) The header must be these four bytes; a decoded look only serves the message.
-    if protected != PROTECTED_ES384:
-        raise _header_error(protected)
-    trail.passed(5, "alg -35, ES384")
-
-    # (6) Nobody signs the unprotected header.
-    if unprotected:
-        raise Code.UNPROTECTED_HEADER(
-            "labels in the unprotected header",
-            got=", ".join(map(str, unprotected)),
-            expected="none",
+    if (
+        type(protected) is not bytes
+        or type(unprotected) is not dict
+        or type(payload) is not bytes
+        or type(signature) is not bytes
+    ):
+        raise Code.NOT_COSE_SIGN1(
+            "parts of the envelope",
+            got=", ".join(type(part).__name__ for part in envelope),
+            expected="bytes, dict, bytes, bytes",
         )
-    trail.passed(6)
+    return protected, unprotected, payload, signature
 
-    # (7) Fixed width, both numbers in range; high s is normal.
+
+def _split_signature(signature: bytes) -> tuple[int, int]:
     if len(signature) != SIGNATURE_BYTES:
         raise Code.SIGNATURE_LENGTH(
             "signature", got=f"{len(signature)} bytes", expected=f"{SIGNATURE_BYTES} (r then s)"
@@ -143,10 +167,9 @@ def read_sign1(document: bytes, trail: Trail) -> Sign1:
     for name, number in (("r", r), ("s", s)):
         if not in_range(number):
             raise Code.SIGNATURE_RANGE(
-                f"{name} of the signature", got=f"{number:096x}", expected="1..n-1"
+                f"{name} of the signature", got=f"{number:096x}", expected="1 to n-1"
             )
-    trail.passed(7)
-    return Sign1(protected, payload, r, s, tagged)
+    return r, s
 
 
 def _envelope_error(error: CborError) -> AttestationError:
@@ -158,15 +181,6 @@ def _envelope_error(error: CborError) -> AttestationError:
     if error.problem is Problem.LIMIT:
         return Code.LIMIT_EXCEEDED(what)
     return Code.CBOR_MALFORMED(what, expected="definite lengths, shortest heads, COSE types")
-
-
-def _parts_error(envelope: list[object] | object) -> AttestationError:
-    assert isinstance(envelope, list)
-    return Code.NOT_COSE_SIGN1(
-        "parts of the envelope",
-        got=", ".join(type(part).__name__ for part in envelope),
-        expected="bytes, dict, bytes, bytes",
-    )
 
 
 def _header_error(protected: bytes) -> AttestationError:

@@ -8,7 +8,7 @@
     |-- SignatureError            step 23: the document's own signature is wrong
     |-- TimeError                 steps 20 and 24: expired, not yet valid, too old, from the future
     |-- PolicyError               a genuine document that is not the one the caller asked for
-    `-- ExpectationError          the caller's expectation is unusable; says nothing about the document
+    `-- ExpectationError          the caller's expectation is unusable, whatever the document
 
 `Code` is the complete list of reasons. Each code belongs to exactly one step of
 the procedure (see `nitrosim.attestation.steps`), and names never change once
@@ -35,6 +35,7 @@ class AttestationError(Exception):
         expected: what would have been accepted, as text; None when that is obvious.
 
     `str(error)` is one printable line: ``CODE: what, got X, expected Y``.
+
     """
 
     def __init__(
@@ -144,7 +145,7 @@ class Code(Enum):
     FIELD_LENGTH = (
         12,
         MalformedDocumentError,
-        "a field longer than allowed, or empty where it cannot be",
+        "an optional field over 1024 bytes, in strict mode",
     )
 
     # D. Chain
@@ -192,6 +193,7 @@ class Code(Enum):
 
     # G. Policy
     NO_ROOTS = 14, ExpectationError, "no trust anchors, or one that cannot be read"
+    DOCUMENT_TYPE = 11, ExpectationError, "the caller asked for a kind that does not exist"
     NO_POLICY = 25, ExpectationError, "no PCR policy was given"
     EMPTY_POLICY = 25, ExpectationError, "a policy that asks for nothing"
     PCR_EXPECTATION = 25, ExpectationError, "an expected PCR that can never match"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 PCR_BYTES: Final = 48
 """Size of every PCR: SHA-384."""
@@ -42,6 +44,7 @@ class Claims:
         user_data: as `public_key`.
         nonce: as `public_key`.
         unknown_fields: names of further fields, whose values are dropped.
+
     """
 
     document_type: DocumentType
@@ -86,6 +89,7 @@ class VerifiedDocument(Claims):
         evaluated_at: the time, UTC, at which all certificates were valid. With
             `Historic` it is the document's own timestamp and says nothing about freshness.
         live: whether the document was fresh by the verifier's clock (`Live`).
+
     """
 
     root_sha256: bytes

@@ -10,7 +10,8 @@ Facts (FIPS 186-5, RFC 9053 section 2.1, RFC 5758, measured on real documents):
   against any key in a well-known Java release (CVE-2022-21449), so the range is
   checked here and not left to the library.
 * (r, n - s) verifies whenever (r, s) does. AWS emits both halves (17 of 28 real
-  documents have s > n/2), so neither half is refused. A signature is therefore no identifier of a document.
+  documents have s > n/2), so neither half is refused. A signature is therefore no
+  identifier of a document.
 * A public key must be a point on the curve; the library checks that when the key is loaded.
 
 `LoadKey` is the seam: tests count verifications through it, and another

@@ -17,14 +17,19 @@ Facts, observed in real documents unless said otherwise:
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypeVar
 
 from nitrosim.attestation._cbor import CborError, Problem, Value, decode
 from nitrosim.attestation.cose import MAX_PAYLOAD_BYTES
 from nitrosim.attestation.errors import AttestationError, Code
 from nitrosim.attestation.model import PCR_BYTES, Claims, DocumentType
-from nitrosim.attestation.steps import Trail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from nitrosim.attestation.steps import Trail
 
 MAX_FIELD_BYTES: Final = 1024
 """Documented bound of public_key, user_data and nonce (AWS user guide, CDDL)."""
@@ -38,8 +43,16 @@ _MODULE_MARK: Final = {DocumentType.ENCLAVE: "-enc", DocumentType.NITROTPM: "-tp
 _MODULE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}-(?:enc|tpm)[0-9a-f]{16}")
 _OPTIONAL: Final = ("public_key", "user_data", "nonce")
 _KNOWN: Final = frozenset(
-    ("module_id", "digest", "timestamp", "pcrs", "nitrotpm_pcrs", "certificate", "cabundle")
-    + _OPTIONAL
+    (
+        "module_id",
+        "digest",
+        "timestamp",
+        "pcrs",
+        "nitrotpm_pcrs",
+        "certificate",
+        "cabundle",
+        *_OPTIONAL,
+    )
 )
 _TYPE_NAMES: Final = {
     int: "integer",
@@ -54,6 +67,23 @@ _TYPE_NAMES: Final = {
 _T = TypeVar("_T")
 
 
+@dataclass(frozen=True, slots=True)
+class _Fields:
+    """The known fields with their types checked; None for a missing one or null."""
+
+    module_id: str | None
+    digest: str | None
+    timestamp: int | None
+    certificate: bytes | None
+    cabundle: list[bytes] | None
+    pcrs: dict[int, bytes] | None
+    nitrotpm_pcrs: dict[int, bytes] | None
+    public_key: bytes | None
+    user_data: bytes | None
+    nonce: bytes | None
+    unknown: tuple[str, ...]
+
+
 def read_payload(
     payload: bytes, trail: Trail, *, expected_type: DocumentType | None, strict: bool
 ) -> Claims:
@@ -66,103 +96,148 @@ def read_payload(
         strict: refuse unknown fields, long optional fields, odd module ids.
 
     Raises `MalformedDocumentError`, or `PolicyError` for a document of the other kind.
+
     """
-    # (8) (9) (10) The reader refuses duplicates and foreign types while it reads.
+    # (8) (9) The reader refuses duplicate keys, and the foreign types of (10), while it reads.
+    entries = _read_map(payload)
+    trail.passed(8, "indefinite-length map" if payload[0] == 0xBF else "definite-length map")
+    trail.passed(9, f"{len(entries)} fields")
+
+    # (10) Exact types of what is present. A bool is not an integer.
+    fields = _read_fields(entries)
+    trail.passed(10)
+
+    # (11) Exactly one of the two PCR fields, and it must be the caller's kind.
+    kind, pcrs = _kind_of(fields, expected_type)
+    claims = Claims(
+        document_type=kind,
+        module_id=_mandatory("module_id", fields.module_id),
+        timestamp_ms=_mandatory("timestamp", fields.timestamp),
+        pcrs=MappingProxyType(dict(sorted(pcrs.items()))),
+        certificate=_mandatory("certificate", fields.certificate),
+        cabundle=tuple(_mandatory("cabundle", fields.cabundle)),
+        public_key=fields.public_key,
+        user_data=fields.user_data,
+        nonce=fields.nonce,
+        unknown_fields=fields.unknown,
+    )
+    digest = _mandatory("digest", fields.digest)
+    _check_module_kind(claims)
+    unknown = ", ".join(fields.unknown)
+    if strict and unknown:
+        raise Code.UNKNOWN_FIELD("field names", got=unknown, expected="only the known ones")
+    trail.passed(11, f"{kind} document" + (f", ignored: {unknown}" if unknown else ""))
+
+    # (12) Values and lengths.
+    _check_values(claims, digest)
+    if strict:
+        _check_strict_values(claims)
+    trail.passed(12, f"{claims.module_id}, {len(pcrs)} PCRs")
+    return claims
+
+
+def _read_map(payload: bytes) -> dict[int | str, Value]:
     if not 0 < len(payload) <= MAX_PAYLOAD_BYTES:
         raise Code.PAYLOAD_MALFORMED(
             "payload", got=f"{len(payload)} bytes", expected=f"1 to {MAX_PAYLOAD_BYTES} bytes"
         )
     try:
-        fields = decode(payload, indefinite=True, shortest=False)
+        entries = decode(payload, indefinite=True, shortest=False)
     except CborError as error:
         raise _payload_error(error) from error
-    if type(fields) is not dict:
-        raise Code.PAYLOAD_NOT_MAP("payload", got=_type_name(fields), expected="map")
-    trail.passed(8, "indefinite-length map" if payload[0] == 0xBF else "definite-length map")
-    trail.passed(9, f"{len(fields)} fields")
+    if type(entries) is not dict:
+        raise Code.PAYLOAD_NOT_MAP("payload", got=_type_name(entries), expected="map")
+    return entries
 
-    # (10) Exact types of what is present. A bool is not an integer.
-    for key in fields:
-        if type(key) is not str:
-            raise Code.WRONG_TYPE("field name", got=f"integer {key}", expected="text")
-    module_id = _typed(fields, "module_id", str)
-    digest = _typed(fields, "digest", str)
-    timestamp = _typed(fields, "timestamp", int)
-    certificate = _typed(fields, "certificate", bytes)
-    cabundle = _typed(fields, "cabundle", list)
-    enclave_pcrs = _typed(fields, "pcrs", dict)
-    tpm_pcrs = _typed(fields, "nitrotpm_pcrs", dict)
-    public_key, user_data, nonce = (_typed(fields, name, bytes) for name in _OPTIONAL)
-    for position, entry in enumerate(cabundle or ()):
-        _require_type(f"cabundle[{position}]", entry, bytes)
-    for pcrs in (enclave_pcrs, tpm_pcrs):
-        for index, value in (pcrs or {}).items():
-            _require_type("PCR index", index, int)
-            _require_type(f"PCR{index}", value, bytes)
-    trail.passed(10)
 
-    # (11) Exactly one of the two PCR fields, and it must be the caller's kind.
-    if enclave_pcrs is not None and tpm_pcrs is not None:
-        raise Code.WRONG_DOCUMENT_TYPE(
-            "PCR fields", got="pcrs and nitrotpm_pcrs", expected="exactly one of them"
-        )
-    kind = DocumentType.NITROTPM if tpm_pcrs is not None else DocumentType.ENCLAVE
-    pcrs = tpm_pcrs if tpm_pcrs is not None else _mandatory("pcrs", enclave_pcrs)
-    if expected_type is not None and kind is not expected_type:
-        raise Code.WRONG_DOCUMENT_TYPE(
-            "document type", got=f"{kind} ({_PCR_FIELD[kind]})", expected=expected_type
-        )
-    module_id = _mandatory("module_id", module_id)
-    digest = _mandatory("digest", digest)
-    timestamp = _mandatory("timestamp", timestamp)
-    certificate = _mandatory("certificate", certificate)
-    cabundle = _mandatory("cabundle", cabundle)
-    if _MODULE_MARK[kind] not in module_id:
-        raise Code.WRONG_DOCUMENT_TYPE(
-            f"module_id of a document with {_PCR_FIELD[kind]}",
-            got=repr(module_id),
-            expected=f"i-<hex>{_MODULE_MARK[kind]}<hex>",
-        )
-    unknown = tuple(str(key) for key in fields if key not in _KNOWN)
-    if strict and unknown:
-        raise Code.UNKNOWN_FIELD("field names", got=", ".join(unknown), expected="the known ones")
-    trail.passed(11, f"{kind} document" + (f", ignored: {', '.join(unknown)}" if unknown else ""))
-
-    # (12) Values and lengths.
-    if strict and not _MODULE_ID.fullmatch(module_id):
-        raise Code.MODULE_ID(
-            "module_id", got=repr(module_id), expected="i-<hex>-enc<16 hex> or i-<hex>-tpm<16 hex>"
-        )
-    if digest != "SHA384":
-        raise Code.DIGEST("digest", got=repr(digest), expected="SHA384")
-    if not 0 < timestamp <= MAX_TIMESTAMP_MS:
-        raise Code.TIMESTAMP_RANGE(
-            "timestamp", got=timestamp, expected=f"1 to {MAX_TIMESTAMP_MS} milliseconds"
-        )
-    _check_pcrs(pcrs, limit=_PCR_COUNT[kind])
-    if strict:
-        for name, value in zip(_OPTIONAL, (public_key, user_data, nonce), strict=True):
-            if value is not None and len(value) > MAX_FIELD_BYTES:
-                raise Code.FIELD_LENGTH(
-                    name, got=f"{len(value)} bytes", expected=f"at most {MAX_FIELD_BYTES}"
-                )
-    trail.passed(12, f"{module_id}, {len(pcrs)} PCRs")
-    return Claims(
-        document_type=kind,
-        module_id=module_id,
-        timestamp_ms=timestamp,
-        # Types were checked in (10): integer keys, byte strings.
-        pcrs=MappingProxyType(dict(sorted(pcrs.items()))),
-        certificate=certificate,
-        cabundle=tuple(cabundle),
-        public_key=public_key,
-        user_data=user_data,
-        nonce=nonce,
-        unknown_fields=unknown,
+def _read_fields(entries: dict[int | str, Value]) -> _Fields:
+    unknown: list[str] = []
+    for key in entries:
+        name = _require_type("field name", key, str)
+        if name not in _KNOWN:
+            unknown.append(name)
+    bundle = _typed(entries, "cabundle", list)
+    return _Fields(
+        module_id=_typed(entries, "module_id", str),
+        digest=_typed(entries, "digest", str),
+        timestamp=_typed(entries, "timestamp", int),
+        certificate=_typed(entries, "certificate", bytes),
+        cabundle=None
+        if bundle is None
+        else [_require_type(f"cabundle[{i}]", entry, bytes) for i, entry in enumerate(bundle)],
+        pcrs=_typed_pcrs(entries, "pcrs"),
+        nitrotpm_pcrs=_typed_pcrs(entries, "nitrotpm_pcrs"),
+        public_key=_typed(entries, "public_key", bytes),
+        user_data=_typed(entries, "user_data", bytes),
+        nonce=_typed(entries, "nonce", bytes),
+        unknown=tuple(unknown),
     )
 
 
-def _check_pcrs(pcrs: dict[int, bytes], *, limit: int) -> None:
+def _typed_pcrs(entries: dict[int | str, Value], name: str) -> dict[int, bytes] | None:
+    registers = _typed(entries, name, dict)
+    if registers is None:
+        return None
+    return {
+        _require_type(f"index in {name}", index, int): _require_type(f"PCR{index}", value, bytes)
+        for index, value in registers.items()
+    }
+
+
+def _kind_of(
+    fields: _Fields, expected: DocumentType | None
+) -> tuple[DocumentType, dict[int, bytes]]:
+    if fields.pcrs is not None and fields.nitrotpm_pcrs is not None:
+        raise Code.WRONG_DOCUMENT_TYPE(
+            "PCR fields", got="pcrs and nitrotpm_pcrs", expected="exactly one of them"
+        )
+    if fields.nitrotpm_pcrs is not None:
+        kind, pcrs = DocumentType.NITROTPM, fields.nitrotpm_pcrs
+    else:
+        kind, pcrs = DocumentType.ENCLAVE, _mandatory("pcrs", fields.pcrs)
+    if expected is not None and kind is not expected:
+        raise Code.WRONG_DOCUMENT_TYPE(
+            "document type", got=f"{kind} ({_PCR_FIELD[kind]})", expected=expected
+        )
+    return kind, pcrs
+
+
+def _check_module_kind(claims: Claims) -> None:
+    mark = _MODULE_MARK[claims.document_type]
+    if mark not in claims.module_id:
+        raise Code.WRONG_DOCUMENT_TYPE(
+            f"module_id of a document with {_PCR_FIELD[claims.document_type]}",
+            got=repr(claims.module_id),
+            expected=f"i-<hex>{mark}<hex>",
+        )
+
+
+def _check_values(claims: Claims, digest: str) -> None:
+    if digest != "SHA384":
+        raise Code.DIGEST("digest", got=repr(digest), expected="SHA384")
+    if not 0 < claims.timestamp_ms <= MAX_TIMESTAMP_MS:
+        raise Code.TIMESTAMP_RANGE(
+            "timestamp", got=claims.timestamp_ms, expected=f"1 to {MAX_TIMESTAMP_MS} milliseconds"
+        )
+    _check_pcrs(claims.pcrs, limit=_PCR_COUNT[claims.document_type])
+
+
+def _check_strict_values(claims: Claims) -> None:
+    if not _MODULE_ID.fullmatch(claims.module_id):
+        raise Code.MODULE_ID(
+            "module_id",
+            got=repr(claims.module_id),
+            expected="i-<8 to 17 hex>-enc<16 hex> or i-<8 to 17 hex>-tpm<16 hex>",
+        )
+    for name in _OPTIONAL:
+        value: bytes | None = getattr(claims, name)
+        if value is not None and len(value) > MAX_FIELD_BYTES:
+            raise Code.FIELD_LENGTH(
+                name, got=f"{len(value)} bytes", expected=f"at most {MAX_FIELD_BYTES}"
+            )
+
+
+def _check_pcrs(pcrs: Mapping[int, bytes], *, limit: int) -> None:
     if not 1 <= len(pcrs) <= limit:
         raise Code.PCR_COUNT("number of PCRs", got=len(pcrs), expected=f"1 to {limit}")
     for index, value in pcrs.items():
@@ -186,7 +261,7 @@ def _require_type(name: str, value: object, kind: type[_T]) -> _T:
     # isinstance would let a bool pass for an integer.
     if type(value) is not kind:
         raise Code.WRONG_TYPE(name, got=_type_name(value), expected=_TYPE_NAMES[kind])
-    return value  # type: ignore[return-value]  # mypy does not narrow on `type(x) is not T`
+    return value
 
 
 def _mandatory(name: str, value: _T | None) -> _T:

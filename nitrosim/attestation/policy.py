@@ -19,7 +19,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol, Self, runtime_checkable
 
@@ -27,7 +26,7 @@ from nitrosim.attestation.errors import Code, PolicyError
 from nitrosim.attestation.model import PCR_BYTES, ZERO_PCR, Claims
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 MAX_PCR_INDEX: Final = 31
 
@@ -71,7 +70,7 @@ class Pcrs:
     def __init__(self, expected: Mapping[int, bytes | str]) -> None:
         """Take index (0..31) -> value (48 bytes, or 96 hex digits).
 
-        Raises `ExpectationError` for no PCR at all, a wrong index or length, and for an all-zero value.
+        Raises `ExpectationError` for no PCR at all, a wrong index or length, an all-zero value.
         """
         if not expected:
             raise Code.EMPTY_POLICY("expected PCRs", got="none", expected="at least one")
@@ -81,7 +80,7 @@ class Pcrs:
 
     @classmethod
     def from_build(cls, output: str | bytes) -> Self:
-        """Take the measurements from the JSON that ``nitro-cli build-enclave`` or ``describe-eif`` prints.
+        """Take what ``nitro-cli build-enclave`` or ``describe-eif`` prints: JSON with measurements.
 
         Demands PCR0, PCR1 and PCR2, and PCR8 when the image is signed. For a rolling
         upgrade put one of these per release into `AnyOf`.
@@ -148,7 +147,7 @@ class InstanceRole(Pcrs):
 
     def __init__(self, arn: str) -> None:
         """Take the ARN; raises `ExpectationError` when it is not a role's."""
-        if not isinstance(arn, str) or not arn.startswith("arn:") or ":role/" not in arn:
+        if not arn.startswith("arn:") or ":role/" not in arn:
             raise Code.PCR_EXPECTATION(
                 "role", got=repr(arn), expected="arn:aws:iam::<account>:role/<name>"
             )
@@ -162,7 +161,7 @@ class Instance(Pcrs):
 
     def __init__(self, instance_id: str) -> None:
         """Take the EC2 instance id; raises `ExpectationError` for another kind of id."""
-        if not isinstance(instance_id, str) or not instance_id.startswith("i-"):
+        if not instance_id.startswith("i-"):
             raise Code.PCR_EXPECTATION("instance id", got=repr(instance_id), expected="i-<hex>")
         super().__init__({_INSTANCE_PCR: extended(instance_id.encode())})
 

@@ -13,10 +13,10 @@ error and never ignored; the list of a CA outside the chain does not concern it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from itertools import pairwise
+from typing import TYPE_CHECKING, Final
 
 from nitrosim.attestation import _der as der
 from nitrosim.attestation._der import Cursor, DerError
@@ -29,6 +29,9 @@ from nitrosim.attestation.certificate import (
 )
 from nitrosim.attestation.errors import Code
 from nitrosim.attestation.p384 import LoadKey, in_range
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
 
 _VERSION_2: Final = 1
 _EXTENSIONS_TAG: Final = 0xA0
@@ -46,6 +49,7 @@ class RevocationList:
         signed: the bytes its signature covers.
         r: first number of the signature.
         s: second number of the signature.
+
     """
 
     issuer: bytes
@@ -83,7 +87,7 @@ def check_revocation(
     not its issuer's or not current at `at`.
     """
     covered = 0
-    for issuer, certificate in zip(certificates, certificates[1:], strict=False):
+    for issuer, certificate in pairwise(certificates):
         for entry in lists:
             if entry.issuer != issuer.subject:
                 continue

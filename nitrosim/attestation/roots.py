@@ -15,13 +15,14 @@ import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Iterable
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from nitrosim.attestation.certificate import CertificateError, read_certificate
 from nitrosim.attestation.errors import Code
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from cryptography.x509 import Certificate as X509Certificate
 
     Root: TypeAlias = bytes | str | X509Certificate

@@ -71,6 +71,7 @@ class StepReport:
         name: short description of the step, from `STEPS`.
         outcome: passed, failed or skipped.
         detail: one line of facts, or the text of the error for a failed step.
+
     """
 
     number: int

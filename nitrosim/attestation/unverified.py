@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from nitrosim.attestation.certificate import Certificate, CertificateError, read_certificate
 from nitrosim.attestation.cose import Sign1, read_sign1
-from nitrosim.attestation.model import Claims
 from nitrosim.attestation.payload import read_payload
 from nitrosim.attestation.steps import Trail
+
+if TYPE_CHECKING:
+    from nitrosim.attestation.model import Claims
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class UnverifiedDocument:
         indefinite_map: whether the payload map has indefinite length (real ones since 2025-08).
         claims: the payload's fields.
         certificates: root first, leaf last; None for one that is not strict DER.
+
     """
 
     size: int

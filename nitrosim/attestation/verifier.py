@@ -24,18 +24,18 @@ all-zero PCR) are errors too; no exception but `AttestationError` comes out, wha
 from __future__ import annotations
 
 import hmac
-from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final, Self
 
 from nitrosim.attestation.chain import ChainRules, verify_chain
 from nitrosim.attestation.clock import (
     Clock,
-    Historic,
     Live,
     TimeMode,
     check_age,
     read_clock,
+    require_time_mode,
     system_clock,
 )
 from nitrosim.attestation.cose import read_sign1
@@ -43,20 +43,44 @@ from nitrosim.attestation.errors import AttestationError, Code
 from nitrosim.attestation.model import ZERO_PCR, Claims, DocumentType, VerifiedDocument
 from nitrosim.attestation.p384 import LoadKey, load_key
 from nitrosim.attestation.payload import read_payload
-from nitrosim.attestation.policy import Policy, UnsafeSkipPcrs, require_policy
+from nitrosim.attestation.policy import Pcrs, Policy, UnsafeSkipPcrs, require_policy
 from nitrosim.attestation.revocation import read_revocation_lists
 from nitrosim.attestation.roots import Partition, partition_pin, pins
 from nitrosim.attestation.steps import Observer, Trail
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from nitrosim.attestation.roots import Root
 
 _LIVE: Final = Live()
-_BOUND_FIELDS: Final = {
+_FIELD_CODES: Final = {
     "nonce": (Code.NONCE_ABSENT, Code.NONCE_MISMATCH),
     "user_data": (Code.USER_DATA_ABSENT, Code.USER_DATA_MISMATCH),
     "public_key": (Code.PUBLIC_KEY_ABSENT, Code.PUBLIC_KEY_MISMATCH),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class _Demands:
+    """What the caller of one verification asked for."""
+
+    policy: Policy
+    fields: Mapping[str, bytes | None]
+    time: TimeMode
+    document_type: DocumentType
+    allow_debug: bool
+    strict: bool
+
+    def check(self) -> None:
+        """Raise `ExpectationError` for demands that accept too much or can never be met."""
+        require_policy(self.policy)
+        require_time_mode(self.time)
+        kind: object = self.document_type
+        if not isinstance(kind, DocumentType):
+            raise Code.DOCUMENT_TYPE("document_type", got=repr(kind), expected="a DocumentType")
+        for name, value in self.fields.items():
+            _require_bytes(f"expected {name}", value)
 
 
 class Verifier:
@@ -90,6 +114,7 @@ class Verifier:
 
         Raises `ExpectationError` for no or unreadable roots, `CertificateChainError`
         for an unreadable list.
+
         """
         self._pins = pins(roots)
         self._now = now
@@ -104,7 +129,7 @@ class Verifier:
         """
         return cls([partition_pin(partition)], now=now)
 
-    def verify(
+    def verify(  # noqa: PLR0913 - what a caller may demand; all but two by keyword
         self,
         document: bytes,
         policy: Policy,
@@ -134,48 +159,36 @@ class Verifier:
             observer: called with a `StepReport` after each step.
 
         Raises `AttestationError` in one of its kinds, with the reason as `code`, and nothing else.
+
         """
         trail = Trail(observer)
         try:
-            return self._verify(
-                document,
-                policy,
-                expected={"nonce": nonce, "user_data": user_data, "public_key": public_key},
+            demands = _Demands(
+                policy=policy,
+                fields={"nonce": nonce, "user_data": user_data, "public_key": public_key},
                 time=time,
                 document_type=document_type,
                 allow_debug=allow_debug,
                 strict=strict,
-                trail=trail,
             )
+            return self._verify(document, demands, trail)
         except AttestationError as error:
             trail.failed(error.step, str(error))
             raise
 
-    def _verify(
-        self,
-        document: bytes,
-        policy: Policy,
-        *,
-        expected: dict[str, bytes | None],
-        time: TimeMode,
-        document_type: DocumentType,
-        allow_debug: bool,
-        strict: bool,
-        trail: Trail,
-    ) -> VerifiedDocument:
+    def _verify(self, document: bytes, demands: _Demands, trail: Trail) -> VerifiedDocument:
         # The caller's own mistakes first: they do not depend on the document.
-        require_policy(policy)
-        _check_expectations(expected)
-        if not isinstance(time, Live | Historic):
-            raise Code.CLOCK("time", got=repr(time), expected="Live(...) or Historic()")
+        demands.check()
+        time = demands.time
 
         # (1)-(7) bytes and COSE, (8)-(12) payload.
         envelope = read_sign1(document, trail)
-        claims = read_payload(envelope.payload, trail, expected_type=document_type, strict=strict)
+        claims = read_payload(
+            envelope.payload, trail, expected_type=demands.document_type, strict=demands.strict
+        )
 
         # (13)-(22) chain, at one evaluation time. The timestamp may be used before the
         # signature is known to be good, because nothing is believed until it is.
-        live = isinstance(time, Live)
         at = read_clock(self._now) if isinstance(time, Live) else claims.timestamp
         rules = ChainRules(
             pins=self._pins,
@@ -183,7 +196,7 @@ class Verifier:
             at=at,
             leeway=time.skew if isinstance(time, Live) else timedelta(0),
             revocation=self._revocation,
-            strict=strict,
+            strict=demands.strict,
         )
         chain = verify_chain(claims, rules, trail)
 
@@ -211,32 +224,30 @@ class Verifier:
             trail.passed(24, f"historic: issued {_text(claims.timestamp)}, freshness not judged")
 
         # (25)-(27) The caller's demands, on authentic claims.
-        policy.check(claims)
-        if isinstance(policy, UnsafeSkipPcrs):
+        demands.policy.check(claims)
+        if isinstance(demands.policy, UnsafeSkipPcrs):
             trail.skipped(25, "WAIVED by the caller: any enclave of any AWS customer passes")
         else:
-            trail.passed(25, _policy_name(policy))
-        _check_debug(claims, trail, allow_debug=allow_debug)
-        _check_bound_fields(claims, expected, trail)
+            trail.passed(25, _policy_name(demands.policy))
+        _check_debug(claims, trail, allow_debug=demands.allow_debug)
+        _check_fields(claims, demands.fields, trail)
 
         # (28) From here on the claims are facts.
         verified = VerifiedDocument(
             **{name: getattr(claims, name) for name in Claims.__dataclass_fields__},
             root_sha256=chain.root.sha256,
             evaluated_at=at,
-            live=live,
+            live=isinstance(time, Live),
         )
         trail.passed(28)
         return verified
 
 
-def _check_expectations(expected: dict[str, bytes | None]) -> None:
-    for name, value in expected.items():
-        if value is None:
-            continue
-        if not isinstance(value, bytes) or not value:
-            got = "0 bytes" if isinstance(value, bytes) else type(value).__name__
-            raise Code.EMPTY_EXPECTATION(f"expected {name}", got=got, expected="bytes, or None")
+def _require_bytes(name: str, value: object) -> None:
+    """Refuse text, which would never match, and nothing at all, which may be what `or b""` left."""
+    if value is not None and (not isinstance(value, bytes) or not value):
+        got = "0 bytes" if isinstance(value, bytes) else type(value).__name__
+        raise Code.EMPTY_EXPECTATION(name, got=got, expected="bytes, or None to demand nothing")
 
 
 def _check_debug(claims: Claims, trail: Trail, *, allow_debug: bool) -> None:
@@ -258,10 +269,10 @@ def _check_debug(claims: Claims, trail: Trail, *, allow_debug: bool) -> None:
     trail.passed(26)
 
 
-def _check_bound_fields(claims: Claims, expected: dict[str, bytes | None], trail: Trail) -> None:
+def _check_fields(claims: Claims, expected: Mapping[str, bytes | None], trail: Trail) -> None:
     """Compare what binds the document to this conversation (27)."""
     compared: list[str] = []
-    for name, (absent, mismatch) in _BOUND_FIELDS.items():
+    for name, (absent, mismatch) in _FIELD_CODES.items():
         wanted = expected[name]
         if wanted is None:
             continue
@@ -278,9 +289,10 @@ def _check_bound_fields(claims: Claims, expected: dict[str, bytes | None], trail
 
 
 def _policy_name(policy: Policy) -> str:
-    expected = getattr(policy, "expected", None)
     name = type(policy).__name__
-    return f"{name}: PCR {', '.join(map(str, expected))}" if isinstance(expected, dict) else name
+    if isinstance(policy, Pcrs):
+        return f"{name}: PCR {', '.join(map(str, policy.expected))}"
+    return name
 
 
 def _text(moment: datetime) -> str:
