@@ -223,10 +223,11 @@ def _check_roles(certificates: tuple[Certificate, ...]) -> None:
                 expected="CA True, critical True",
             )
         _check_key_usage(issuer, place, needed=x509.KEY_CERT_SIGN, forbidden=0)
+    for i, issuer in enumerate(issuers):
         below = sum(ca.issuer != ca.subject for ca in issuers[i + 1 :])
         if issuer.path_length is not None and below > issuer.path_length:
             raise Code.PATH_LENGTH(
-                f"CAs below {place}", got=below, expected=f"at most {issuer.path_length}"
+                f"CAs below {_place(i, count)}", got=below, expected=f"at most {issuer.path_length}"
             )
     place = _place(count - 1, count)
     if leaf.is_ca or leaf.path_length is not None:

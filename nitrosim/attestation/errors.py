@@ -108,7 +108,11 @@ class Code(Enum):
     TRAILING_BYTES = 2, MalformedDocumentError, "bytes follow the envelope"
     NOT_COSE_SIGN1 = 3, MalformedDocumentError, "the envelope is not [bstr, map, bstr, bstr]"
     DETACHED_PAYLOAD = 3, MalformedDocumentError, "the payload is null"
-    LIMIT_EXCEEDED = 4, MalformedDocumentError, "nesting or number of items above the limit"
+    LIMIT_EXCEEDED = (
+        4,
+        MalformedDocumentError,
+        "nesting or number of items of the envelope above the limit",
+    )
 
     # B. COSE
     PROTECTED_HEADER = 5, MalformedDocumentError, "the protected header is not exactly {1: -35}"
@@ -120,6 +124,11 @@ class Code(Enum):
 
     # C. Payload
     PAYLOAD_MALFORMED = 8, MalformedDocumentError, "the payload is not well-formed CBOR"
+    PAYLOAD_LIMIT = (
+        8,
+        MalformedDocumentError,
+        "nesting or number of items of the payload above the limit",
+    )
     PAYLOAD_NOT_MAP = 8, MalformedDocumentError, "the payload is not a map"
     PAYLOAD_TRAILING_BYTES = 8, MalformedDocumentError, "bytes follow the map in the payload"
     DUPLICATE_KEY = 9, MalformedDocumentError, "a map has the same key twice"

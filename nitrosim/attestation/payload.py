@@ -281,7 +281,7 @@ def _payload_error(error: CborError) -> AttestationError:
     if error.problem is Problem.DUPLICATE_KEY:
         return Code.DUPLICATE_KEY(what, expected="every key once")
     if error.problem is Problem.LIMIT:
-        return Code.LIMIT_EXCEEDED(what)
+        return Code.PAYLOAD_LIMIT(what)
     if error.problem in _FORBIDDEN:
         return Code.FORBIDDEN_TYPE(
             what, expected="integers, strings, arrays, maps, bools and null only"
