@@ -200,8 +200,9 @@ def run_python(run_enclave) -> Callable:
     """Start enclaves that run a Python file with the interpreter of the tests."""
 
     def run(script: Path, *arguments, **options):
+        script_inside = Path("/app", script.name)
         options.setdefault("app_dir", script.parent)
-        return run_enclave(sys.executable, script, *arguments, **options)
+        return run_enclave(sys.executable, script_inside, *arguments, **options)
 
     return run
 

@@ -75,7 +75,7 @@ def run_case(c_program, run_enclave):
     def run(case):
         enclave = run_enclave(c_program("hostile_nsm"), case, env={"NITROSIM_INSIDE": "1"})
         assert enclave.wait(timeout=20) == 0
-        lines = enclave.console.read().decode().splitlines()
+        lines = enclave.console.read_all(timeout=20).decode().splitlines()
         assert lines.pop() == "done"
         return [tuple(line.split(": ", 1)) for line in lines]
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import signal
+import socket
 
 import pytest
 
@@ -35,7 +36,7 @@ def connect():
 
 def finished_lines(enclave):
     assert enclave.wait(timeout=20) == 0
-    lines = enclave.console.read().decode().splitlines()
+    lines = enclave.console.read_all(timeout=20).decode().splitlines()
     assert lines.pop() == "done"
     return [tuple(line.split(": ", 1)) for line in lines]
 
@@ -112,7 +113,7 @@ def test_a_duplicate_keeps_a_listener_open_and_its_close_frees_the_port(run_case
 def test_a_child_accepts_on_an_inherited_listener(run_case, connect):
     enclave = run_case("inherited")
 
-    assert connect(enclave).recv(5, 0x100) == b"child"
+    assert connect(enclave).recv(5, socket.MSG_WAITALL) == b"child"
     assert [("child's status", "42"), ("port is free", "0")] == finished_lines(enclave)
 
 
@@ -122,7 +123,7 @@ def test_epoll_reports_connections_data_and_ends(run_case, connect):
     assert connection.recv(1) == b"?"
     connection.sendall(b"!")
     assert connection.recv(1) == b"?"
-    connection.shutdown(1)
+    connection.shutdown(socket.SHUT_WR)
 
     expected = [
         ("listener", "1 in"),
@@ -194,4 +195,4 @@ def test_the_signal_ends_a_program_that_does_not_handle_it(run_case, connect):
     connect(enclave).close()
 
     assert enclave.wait(timeout=20) == 128 + signal.SIGPIPE
-    assert b"survived" not in enclave.console.read()
+    assert b"survived" not in enclave.console.read_all(timeout=20)

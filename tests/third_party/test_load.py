@@ -2,11 +2,14 @@
 
 import contextlib
 import random
+import socket
 import subprocess
 import sys
 import threading
 
 import pytest
+
+from nitrosim.vsock.addresses import address_in_name
 
 pytestmark = pytest.mark.needs("userns")
 
@@ -25,7 +28,7 @@ def echo_server(request, run_enclave, run_python, python_programs):
 
 def send_all(connection, data):
     connection.sendall(data)
-    connection.shutdown(1)
+    connection.shutdown(socket.SHUT_WR)
 
 
 def receive_all(connection):
@@ -52,15 +55,17 @@ def test_64_mib_come_back_intact_after_a_half_close(echo_server):
 def test_64_mib_from_the_enclave_come_back_intact(instance, run_python, python_programs):
     with instance.listen(9000) as listener:
         enclave = run_python(python_programs / "bulk_client.py", 3, 9000, MEBIBYTES)
-        connection, (cid, _port) = listener.accept()
+        connection, peer = listener.accept(timeout=20)
         with connection:
             connection.settimeout(60)
             received = receive_all(connection)
             send_all(connection, received)
             assert enclave.wait(timeout=60) == 0
 
-    assert enclave.cid == cid
-    assert f"received {MEBIBYTES << 20} intact True" in enclave.console.read().decode()
+    assert enclave.cid == peer.cid
+    assert (
+        f"received {MEBIBYTES << 20} intact True" in enclave.console.read_all(timeout=20).decode()
+    )
 
 
 def test_64_mib_between_two_programs_arrive_intact(echo_server, run_parent, python_programs):
@@ -85,13 +90,13 @@ def test_50_connections_at_once_each_get_their_own_answers(echo_server):
             open_connections.enter_context(echo_server.connect(PORT, timeout=20))
             for _ in range(CONNECTIONS)
         ]
-        local_ports = {connection.getsockname()[1] for connection in connections}
+        local_ports = {address_in_name(one.getsockname()).port for one in connections}
         for number, connection in enumerate(connections):
             connection.sendall(b"connection %d" % number)
         for number, connection in reversed(list(enumerate(connections))):
             expected = b"connection %d" % number
-            assert expected == connection.recv(len(expected), 0x100)
-            connection.shutdown(1)
+            assert expected == connection.recv(len(expected), socket.MSG_WAITALL)
+            connection.shutdown(socket.SHUT_WR)
             assert connection.recv(1) == b""
 
     assert len(local_ports) == CONNECTIONS

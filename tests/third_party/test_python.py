@@ -1,6 +1,7 @@
 """Python programs in the enclave: the PyPI client of the NSM, and asyncio on vsock."""
 
 import hashlib
+import socket
 
 import pytest
 
@@ -15,7 +16,7 @@ def printed(run_python, python_programs):
     """Run the NSM client to its end; return the enclave and its console, as words by first word."""
     enclave = run_python(python_programs / "nsm_client.py", NONCE.hex())
     assert enclave.wait(timeout=20) == 0
-    lines = enclave.console.read().decode().splitlines()
+    lines = enclave.console.read_all(timeout=20).decode().splitlines()
     return enclave, {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
 
 
@@ -54,5 +55,5 @@ def test_an_asyncio_server_echoes(run_python, python_programs):
     with enclave.connect(5000, timeout=20) as connection:
         connection.sendall(b"hello")
         assert b"hello" == connection.recv(5)
-        connection.shutdown(1)
+        connection.shutdown(socket.SHUT_WR)
         assert b"" == connection.recv(1)

@@ -1,6 +1,7 @@
 """The hello_attestation sample: an unmodified enclave program and its unmodified client."""
 
 import ast
+import socket
 import struct
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def run_client(run_parent, sample, server):
 
 def exchange(connection, request):
     connection.sendall(request)
-    connection.shutdown(1)
+    connection.shutdown(socket.SHUT_WR)
     answer = b"".join(iter(lambda: connection.recv(65536), b""))
     assert len(answer) - 4 == struct.unpack(">I", answer[:4])[0]
     return answer[4], answer[5:]

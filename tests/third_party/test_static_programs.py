@@ -1,10 +1,13 @@
 """Static Go and Rust programs: raw system calls, no C library, the packages that teams use."""
 
 import hashlib
+import socket
 import struct
 import subprocess
 
 import pytest
+
+from nitrosim.vsock.addresses import address_in_name
 
 pytestmark = pytest.mark.needs("userns")
 
@@ -22,7 +25,7 @@ def receive_all(connection):
 
 
 def console_lines(enclave):
-    lines = enclave.console.read().decode().splitlines()
+    lines = enclave.console.read_all(timeout=20).decode().splitlines()
     return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
 
 
@@ -44,9 +47,9 @@ def test_program_echoes_to_the_parent(program, run_enclave):
 
     with enclave.connect(PORT, timeout=20) as connection:
         connection.sendall(b"to the enclave")
-        connection.shutdown(1)
+        connection.shutdown(socket.SHUT_WR)
         assert b"to the enclave" == receive_all(connection)
-        _cid, port = connection.getsockname()
+        port = address_in_name(connection.getsockname()).port
     console = enclave.console.wait_for(b"peer 3:", timeout=20).decode()
     assert f"peer 3:{port} local {enclave.cid}:{PORT}" in console
 
@@ -54,16 +57,16 @@ def test_program_echoes_to_the_parent(program, run_enclave):
 def test_program_dials_the_parent(program, instance, run_enclave):
     with instance.listen(9000) as listener:
         enclave = run_enclave(program, "dial", 3, 9000, "to the parent")
-        connection, (cid, port) = listener.accept()
+        connection, peer = listener.accept(timeout=20)
         with connection:
             assert b"to the parent" == receive_all(connection)
             connection.sendall(b"and back")
     assert 0 == enclave.wait(timeout=20)
 
     lines = console_lines(enclave)
-    assert enclave.cid == cid
+    assert enclave.cid == peer.cid
     assert lines["peer"].startswith("3:9000 local ")
-    assert lines["peer"].endswith(f":{port}")
+    assert lines["peer"].endswith(f":{peer.port}")
     assert "and back" == lines["answer"]
 
 
@@ -81,7 +84,7 @@ def test_program_is_told_that_nobody_listens(program, run_enclave):
     enclave = run_enclave(program, "dial", 3, 5999, "hello")
 
     assert 1 == enclave.wait(timeout=20)
-    assert b"connection reset by peer" in enclave.console.read().lower()
+    assert b"connection reset by peer" in enclave.console.read_all(timeout=20).lower()
 
 
 def test_program_uses_every_request_and_its_document_is_accepted(
