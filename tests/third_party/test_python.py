@@ -41,10 +41,10 @@ def test_a_document_got_by_aws_nsm_interface_is_accepted(printed, accept_documen
     enclave, lines = printed
     value = hashlib.sha384(ZERO_PCR + b"third-party").digest()
 
-    verified = accept_document(
-        bytes.fromhex(lines["document"]), enclave, nonce=NONCE, pcr16=value, pcr31=ZERO_PCR
-    )
+    verified = accept_document(bytes.fromhex(lines["document"]), enclave, nonce=NONCE, pcr16=value)
 
+    assert list(range(32)) == sorted(verified.pcrs)
+    assert ZERO_PCR == verified.pcrs[31]
     assert b"user data" == verified.user_data
     assert b"a key" == verified.public_key
 

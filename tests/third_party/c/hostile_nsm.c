@@ -85,7 +85,7 @@ static void request_length(void)
 	say("maximum", nsm(fd, &raw));
 	raw.request = 1;
 	say("huge and unreadable", nsm(fd, &raw));
-	say_value("length untouched", raw.response_length);
+	say_value("room for the answer", raw.response_length);
 }
 
 static void request_empty(void)
