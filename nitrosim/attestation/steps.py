@@ -70,7 +70,7 @@ class StepReport:
         number: 1..28.
         name: short description of the step, from `STEPS`.
         outcome: passed, failed or skipped.
-        detail: one line of facts, or the text of the error for a failed step.
+        detail: one printable line of facts, or the text of the error for a failed step.
 
     """
 
@@ -106,4 +106,7 @@ class Trail:
 
     def _report(self, number: int, outcome: Outcome, detail: str) -> None:
         if self._observer is not None:
+            # Names come out of the document and may hold anything.
+            if not detail.isprintable():
+                detail = detail.encode("unicode_escape").decode("ascii")
             self._observer(StepReport(number, STEPS[number], outcome, detail))

@@ -98,7 +98,7 @@ def mutable_buffer(forge):
 
 
 @refused("EMPTY")
-def nothing(forge):
+def nothing(_forge):
     return b""
 
 
@@ -160,7 +160,7 @@ def five_parts(forge):
 
 
 @refused("NOT_COSE_SIGN1")
-def payload_as_text(forge):
+def payload_as_text(_forge):
     return cbor2.dumps([b"\xa1\x01\x38\x22", {}, "payload", bytes(96)])
 
 
@@ -171,12 +171,12 @@ def unprotected_header_as_array(forge):
 
 
 @refused("DETACHED_PAYLOAD")
-def payload_null(forge):
+def payload_null(_forge):
     return cbor2.dumps([b"\xa1\x01\x38\x22", {}, None, bytes(96)])
 
 
 @refused("LIMIT_EXCEEDED")
-def nested_arrays(forge):
+def nested_arrays(_forge):
     return b"\x81" * 1000 + b"\x00"
 
 
@@ -251,9 +251,7 @@ def algorithm_in_the_unprotected_header(forge):
 def signature_in_der(forge):
     payload = forge.payload()
     signed = cbor2.dumps(["Signature1", bytes.fromhex("a1013822"), b"", payload])
-    return forge.document(
-        payload, signature=forge.sign_der(forge.levels["leaf"].key, signed)
-    )
+    return forge.document(payload, signature=forge.sign_der(forge.levels["leaf"].key, signed))
 
 
 @refused("SIGNATURE_LENGTH")
@@ -820,9 +818,7 @@ def historic_has_no_leeway(forge):
 def revocation_list(forge, level, *serials, signer=None, at=None):
     plan = forge.levels[level]
     at = at or forge.now
-    subject = x509.load_der_x509_certificate(
-        forge.chain()[list(forge.levels).index(level)]
-    ).subject
+    subject = x509.load_der_x509_certificate(forge.chain()[list(forge.levels).index(level)]).subject
     builder = x509.CertificateRevocationListBuilder(
         issuer_name=subject,
         last_update=at - timedelta(hours=1),
