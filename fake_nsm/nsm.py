@@ -89,10 +89,10 @@ class FakeNsm:
             return self._respond(request, response_capacity)
         except RequestRefusedError as refusal:
             return responses.error_response(refusal.name)
-        except FakeNsmError:
+        except FakeNsmError as error:
             # The PKI could not issue. The guest gets what a failing module answers, and the
             # reason goes to whoever runs the simulator.
-            _log.exception("%s cannot attest", self.identity.module_id)
+            _log.warning("%s cannot attest: %s", self.identity.module_id, error)
             return responses.error_response(ErrorName.INTERNAL_ERROR)
 
     def _respond(self, request: bytes, response_capacity: int) -> bytes:

@@ -1,5 +1,6 @@
 """The certificates of all five levels against the profile measured on real chains."""
 
+import dataclasses
 import datetime as dt
 import hashlib
 import itertools
