@@ -6,6 +6,7 @@
     |-- HostNotSupportedError     this machine lacks something; .missing says what
     |-- InstanceError             the simulated instance or its hypervisor
     |-- EnclaveError              one enclave: cannot start, gone, no such name
+    |   `-- EnclaveTimeoutError   what was waited for did not happen in time
     `-- AttestationError          in nitrosim.attestation.errors, which imports nothing of ours
 
 A message says what failed, what was got and expected, and what to do. The code
@@ -42,6 +43,12 @@ class EnclaveError(NitroSimError):
     """An enclave cannot be started, is gone, or does not exist."""
 
     code = "ENCLAVE"
+
+
+class EnclaveTimeoutError(EnclaveError, TimeoutError):
+    """Something that was waited for has not happened in the time given."""
+
+    code = "TIMEOUT"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,1 +1,1 @@
-"""nitrosim."""
+"""Where an enclave's root file system and program come from."""

@@ -163,13 +163,6 @@ class SocketTable:
         self._sweep_at = max(_FIRST_SWEEP, 2 * len(self._by_cookie))
 
 
-def address_in_name(name: str | bytes) -> Address:
-    """Return the vsock address that the name of an emulated socket stands for."""
-    text = os.fsdecode(name)
-    cid, port, _serial = text[text.rfind("/") + 1 :].split(".")
-    return Address(int(cid), int(port))
-
-
 def _cookie(sock: socket.socket) -> int:
     cookie: int = _COOKIE.unpack(sock.getsockopt(socket.SOL_SOCKET, _SO_COOKIE, _COOKIE.size))[0]
     return cookie

@@ -146,10 +146,11 @@ class Supervisor:
                 try:
                     delivered = listener.install(notification, sock.fileno(), fd_flags)
                 except OSError as failure:
-                    # EMFILE: the program is at its limit, and is told so.
-                    delivered = listener.send(
-                        notification, 0, failure.errno or errno.EIO, native=False
-                    )
+                    # EMFILE: the program is at its limit. A connection goes back into the queue.
+                    if not self._transfers.take_back(sock):
+                        sock.close()
+                    listener.send(notification, 0, failure.errno or errno.EIO, native=False)
+                    return
                 if delivered:
                     sock.close()
             case Later():

@@ -34,9 +34,9 @@ from nitrosim.hypervisor.network import Network
 from nitrosim.hypervisor.notify import Notification
 from nitrosim.hypervisor.parked import ParkedCall, ParkingLot
 from nitrosim.hypervisor.programs import Borrowed, Program, SocketLender
-from nitrosim.hypervisor.sockets import EmulatedSocket, address_in_name
+from nitrosim.hypervisor.sockets import EmulatedSocket
 from nitrosim.hypervisor.tracee import BadAddressError, GoneError, write_memory
-from nitrosim.vsock.addresses import Address
+from nitrosim.vsock.addresses import Address, address_in_name
 
 _ACCEPT_FLAGS = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _TIMEVAL = struct.Struct("=qq")

@@ -3,7 +3,7 @@
  * which a parent-side program enters the simulated instance. Linux only.
  *
  *   launcher enclave [OPERATION...] -- COMMAND [ARGUMENT...]
- *   launcher parent HYPERVISOR_PID -- COMMAND [ARGUMENT...]
+ *   launcher parent HYPERVISOR_PID CONTROL FILTER -- COMMAND [ARGUMENT...]
  *
  * File descriptors it is started with:
  *   3  control: a SOCK_SEQPACKET socket of the hypervisor. Each message is one
@@ -11,6 +11,7 @@
  *   4  started (enclave only): the writing end of a pipe. It closes when the
  *      command has been executed; an error is written to it before.
  *   5  filter: a file that holds the BPF program (array of struct sock_filter).
+ * On the parent side 3 and 5 are made from the descriptors CONTROL and FILTER.
  * The environment of the launcher is the environment of the command.
  *
  * It is static and small because its run time is the start-up time of every
@@ -684,6 +685,20 @@ static void enter_parent_namespaces(void)
 		die("cannot return to %s", here);
 }
 
+/* Move two inherited descriptors to the places of CONTROL and FILTER, whatever numbers they have. */
+static void take_descriptors(int control, int filter)
+{
+	int high_control = fcntl(control, F_DUPFD_CLOEXEC, 16), high_filter = fcntl(filter, F_DUPFD_CLOEXEC, 16);
+	if (high_control < 0 || high_filter < 0)
+		die("descriptors %d and %d were not inherited", control, filter);
+	close(control);
+	close(filter);
+	if (dup3(high_control, CONTROL, O_CLOEXEC) < 0 || dup3(high_filter, FILTER, O_CLOEXEC) < 0)
+		die("cannot place descriptors");
+	close(high_control);
+	close(high_filter);
+}
+
 static void parent(char **arguments)
 {
 	static const char accepted[] = "{\"ok\": true";
@@ -691,8 +706,10 @@ static void parent(char **arguments)
 	int killable;
 	failure_fd = 2;
 	errno = EINVAL;
-	if (!arguments[0] || !arguments[1] || strcmp(arguments[1], "--") || !arguments[2])
-		die("usage: launcher parent HYPERVISOR_PID -- COMMAND [ARGUMENT...]");
+	for (int n = 0; n < 5; n++)
+		if (!arguments[n] || (n == 3 && strcmp(arguments[n], "--")))
+			die("usage: launcher parent HYPERVISOR_PID CONTROL FILTER -- COMMAND [ARGUMENT...]");
+	take_descriptors(atoi(arguments[1]), atoi(arguments[2]));
 	enter_parent_namespaces();
 	prctl(PR_SET_PTRACER, strtoul(arguments[0], NULL, 10), 0, 0, 0);
 	if (geteuid() != 0 && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
@@ -708,8 +725,8 @@ static void parent(char **arguments)
 		die("the hypervisor did not accept this program (%s)", reply);
 	}
 	close(CONTROL);
-	execvp(arguments[2], arguments + 2);
-	dprintf(2, "nitrosim parent: %s: %s\n", arguments[2], strerror(errno));
+	execvp(arguments[4], arguments + 4);
+	dprintf(2, "nitrosim parent: %s: %s\n", arguments[4], strerror(errno));
 	_exit(errno == ENOENT ? 127 : 126);
 }
 

@@ -8,6 +8,7 @@ Source: vsock(7), Linux include/uapi/linux/vm_sockets.h.
 
 from __future__ import annotations
 
+import os
 import struct
 from typing import NamedTuple
 
@@ -43,3 +44,13 @@ def unpack_sockaddr(data: bytes) -> tuple[int, Address]:
     """Return the family and the address in the first 16 bytes of a ``struct sockaddr_vm``."""
     family, _reserved, port, cid, _flags = _SOCKADDR.unpack(data)
     return family, Address(cid, port)
+
+
+def address_in_name(name: str | bytes) -> Address:
+    """Return the vsock address that the AF_UNIX name of an emulated socket stands for.
+
+    The last part of such a name is ``CID.PORT.SERIAL``.
+    """
+    text = os.fsdecode(name)
+    cid, port, _serial = text[text.rfind("/") + 1 :].split(".")
+    return Address(int(cid), int(port))

@@ -1,0 +1,251 @@
+"""The client's end: connect to the hypervisor of an instance, start it if need be, ask it.
+
+The client makes the listening control socket and passes it on, as an init system
+does: it can then connect at once, and its first request waits until the
+hypervisor reads it. No polling for readiness, and a start that fails is an end
+of file.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nitrosim.errors import (
+    EnclaveError,
+    EnclaveTimeoutError,
+    HostNotSupportedError,
+    InstanceError,
+    Requirement,
+)
+from nitrosim.hypervisor.protocol import (
+    CONTROL_SOCKET,
+    LOCK_FILE,
+    LOG_FILE,
+    Message,
+    receive_message,
+    send_message,
+)
+from nitrosim.places import Places, make_private
+
+_BACKLOG = 128
+_START_LOCK = "start.lock"
+_LOG_TAIL = 2000
+_REAL_DEVICES = ("/dev/nsm", "/dev/nitro_enclaves")
+_ENCLAVE_CODES = frozenset({"NO_SUCH_ENCLAVE", "CONNECTION_RESET"})
+
+
+class Connection:
+    """A connection to the hypervisor of one instance; one request at a time."""
+
+    def __init__(self, sock: socket.socket, places: Places) -> None:
+        self._sock = sock
+        self._places = places
+
+    def fileno(self) -> int:
+        """Return the descriptor of the connection."""
+        return self._sock.fileno()
+
+    def close(self) -> None:
+        """End the connection, and with it the enclaves started on it."""
+        self._sock.close()
+
+    def request(self, op: str, **fields: Any) -> Message:
+        """Ask, and return the answer; a descriptor that comes with it is closed."""
+        answer, fd = self.request_with_fd(op, **fields)
+        if fd is not None:
+            os.close(fd)
+        return answer
+
+    def request_with_fd(self, op: str, **fields: Any) -> tuple[Message, int | None]:
+        """Ask, and return the answer and the descriptor that comes with it.
+
+        Raises:
+            EnclaveTimeoutError: ``timeout`` among `fields` has passed.
+            EnclaveError: the enclave is at fault; `code` says how.
+            InstanceError: the hypervisor refuses, or is gone (``HYPERVISOR_GONE``).
+
+        """
+        try:
+            send_message(self._sock, {"op": op, **fields})
+            answer, fds = receive_message(self._sock)
+        except (BrokenPipeError, ConnectionResetError):
+            answer, fds = None, []
+        except OSError as error:
+            raise InstanceError(
+                f"cannot ask the hypervisor to {op}: {error}", code="REQUEST"
+            ) from error
+        if answer is None:
+            raise self._gone()
+        if not answer["ok"]:
+            raise _error(answer["code"], answer["message"])
+        return answer, fds[0] if fds else None
+
+    def _gone(self) -> InstanceError:
+        log = self._places.runtime / LOG_FILE
+        tail = ""
+        with contextlib.suppress(OSError):
+            tail = log.read_text("utf-8", "replace")[-_LOG_TAIL:].strip()
+        ending = f"; the end of {log}:\n{tail}" if tail else ""
+        return InstanceError(
+            f"the hypervisor of this instance has ended, and every enclave with it{ending}",
+            code="HYPERVISOR_GONE",
+        )
+
+
+def _error(code: str, message: str) -> Exception:
+    if code == "TIMEOUT":
+        return EnclaveTimeoutError(message)
+    if code.startswith("ENCLAVE") or code in _ENCLAVE_CODES:
+        return EnclaveError(message, code=code)
+    return InstanceError(message, code=code)
+
+
+def refuse_real_hardware() -> None:
+    """Do not run beside real enclaves: nothing fake may be taken for real.
+
+    Raises:
+        HostNotSupportedError: this machine has a real NSM or can run real enclaves.
+
+    """
+    for device in _REAL_DEVICES:
+        if Path(device).exists():
+            raise HostNotSupportedError(
+                [
+                    Requirement(
+                        "no-real-hardware",
+                        f"{device} exists: this is an enclave, or an instance that can run real ones",
+                        "use nitro-cli here, and nitrosim on another machine",
+                    )
+                ]
+            )
+
+
+def connect(places: Places) -> Connection | None:
+    """Connect to the hypervisor of an instance; None when it does not run."""
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    try:
+        sock.connect(str(places.runtime / CONTROL_SOCKET))
+    except (FileNotFoundError, ConnectionRefusedError):
+        sock.close()
+        return None
+    return Connection(sock, places)
+
+
+def connect_or_start(places: Places) -> Connection:
+    """Connect to the hypervisor of a shared instance; start it if it does not run.
+
+    Raises:
+        InstanceError: its directories cannot be used.
+        HostNotSupportedError: this machine has real enclaves.
+
+    """
+    connection = connect(places)
+    if connection is not None:
+        return connection
+    refuse_real_hardware()
+    make_private(places.runtime.parent)
+    make_private(places.runtime)
+    with _locked(places.runtime / _START_LOCK):
+        # Somebody else may have been faster.
+        connection = connect(places)
+        if connection is not None:
+            return connection
+        _spawn(places, owner=None)
+        connection = connect(places)
+    if connection is None:
+        raise InstanceError("the hypervisor could not be reached", code="HYPERVISOR_GONE")
+    return connection
+
+
+def start_owned(places: Places) -> tuple[Connection, int]:
+    """Start a hypervisor that ends with the returned connection; returns its process id too.
+
+    Raises:
+        HostNotSupportedError: this machine has real enclaves.
+
+    """
+    refuse_real_hardware()
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with theirs:
+        pid = _spawn(places, owner=theirs)
+    return Connection(ours, places), pid
+
+
+def _spawn(places: Places, *, owner: socket.socket | None) -> int:
+    path = places.runtime / CONTROL_SOCKET
+    path.unlink(missing_ok=True)
+    package = str(Path(__file__).parent.parent.parent)
+    environment = dict(os.environ)
+    environment["PYTHONPATH"] = os.pathsep.join(
+        part for part in (package, environment.get("PYTHONPATH")) if part
+    )
+    log = os.open(
+        places.runtime / LOG_FILE, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600
+    )
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        listener.listen(_BACKLOG)
+        fds = {null: 0, log: 2, listener.fileno(): 3}
+        if owner is not None:
+            fds[owner.fileno()] = 4
+        above = max((*fds, *fds.values())) + 1
+        actions: list[tuple[int, ...]] = [
+            (os.POSIX_SPAWN_DUP2, fd, above + n) for n, fd in enumerate(fds)
+        ]
+        actions += [
+            (os.POSIX_SPAWN_DUP2, above + n, number) for n, number in enumerate(fds.values())
+        ]
+        actions += [(os.POSIX_SPAWN_CLOSE, above + n) for n in range(len(fds))]
+        actions.append((os.POSIX_SPAWN_DUP2, 2, 1))
+        try:
+            return os.posix_spawn(
+                sys.executable,
+                [
+                    sys.executable,
+                    "-m",
+                    "nitrosim.hypervisor",
+                    str(places.state),
+                    str(places.runtime),
+                    "shared" if owner is None else "owned",
+                ],
+                environment,
+                file_actions=actions,  # type: ignore[arg-type]
+                setsid=True,
+                setsigmask=(),
+                setsigdef=(signal.SIGINT, signal.SIGPIPE),
+            )
+        finally:
+            os.close(log)
+            os.close(null)
+
+
+@contextlib.contextmanager
+def _locked(path: Path) -> Iterator[None]:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(fd)
+
+
+def sweep_dead(base: Path) -> None:
+    """Remove what ephemeral instances left whose hypervisor and owner were both killed."""
+    for directory in base.glob("e-*"):
+        with contextlib.suppress(OSError):
+            fd = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(directory, ignore_errors=True)
+            finally:
+                os.close(fd)

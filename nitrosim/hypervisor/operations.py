@@ -1,0 +1,369 @@
+"""What clients can ask of the hypervisor, one method per request.
+
+Requests name an enclave by ``enclave``: its number (as given by ``run``), its name or
+its EnclaveID. Byte strings travel as hexadecimal text, times in seconds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+from collections.abc import Callable
+from typing import Any
+
+from fake_nsm import Measurements
+from nitrosim.errors import NitroSimError
+from nitrosim.hypervisor.control import Client, RequestError
+from nitrosim.hypervisor.enclaves import Enclave, Specification, State
+from nitrosim.hypervisor.identity import InstanceIdentity
+from nitrosim.hypervisor.loop import Loop
+from nitrosim.hypervisor.network import Network
+from nitrosim.hypervisor.notify import Listener
+from nitrosim.hypervisor.protocol import Message
+from nitrosim.hypervisor.supervisor import Supervisor
+from nitrosim.sandbox.launcher import Operation
+from nitrosim.vsock.addresses import CID_ANY, PORT_ANY, Address
+
+#: Smallest and largest CID that an enclave may ask for.
+_CIDS = range(4, CID_ANY)
+#: Ended enclaves that can still be asked for their status and console.
+_REMEMBERED = 64
+# DEVIATION: CPU ids are those of a parent with 8 vCPUs (0 and its sibling 4 stay with the parent)
+# and are given out in turn, not exclusively; memory and CPUs are recorded, not enforced.
+_CPU_POOL = (1, 5, 2, 6, 3, 7)
+
+
+class HypervisorOperations:
+    """Serves requests on the enclaves, the network and the identity of one instance."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        network: Network,
+        supervisor: Supervisor,
+        identity: InstanceIdentity,
+        *,
+        on_idle: Callable[[], None],
+        on_shutdown: Callable[[], None],
+    ) -> None:
+        """`on_idle` is called when the last enclave or parent program has ended."""
+        self._loop = loop
+        self._network = network
+        self._supervisor = supervisor
+        self._identity = identity
+        self._on_idle = on_idle
+        self._on_shutdown = on_shutdown
+        self._enclaves: dict[int, Enclave] = {}
+        self._ended: dict[int, Enclave] = {}
+        self._parents = 0
+        self._next_number = 1
+        self._next_cpu = 0
+        self._by_name: dict[str, Callable[[Client, Message, list[int]], None]] = {
+            "hello": self._hello,
+            "run": self._run,
+            "list": self._list,
+            "wait": self._wait,
+            "terminate": self._terminate,
+            "console": self._console,
+            "connect": self._connect,
+            "listen": self._listen,
+            "nsm": self._nsm,
+            "attach-parent": self._attach_parent,
+            "shutdown": self._shutdown,
+        }
+
+    def serve(self, client: Client, request: Message, fds: list[int]) -> None:
+        """Answer `request` now or later."""
+        operation = self._by_name.get(str(request.get("op")))
+        if operation is None:
+            raise RequestError("PROTOCOL", f"no such request: {request.get('op')!r}")
+        try:
+            operation(client, request, fds)
+        except (KeyError, TypeError, ValueError) as error:
+            raise RequestError("PROTOCOL", f"bad {request['op']} request: {error!r}") from error
+
+    @property
+    def busy(self) -> bool:
+        """Whether anything runs."""
+        return bool(self._enclaves or self._parents)
+
+    def end_all(self, on_done: Callable[[], None]) -> None:
+        """Terminate every enclave; call `on_done` when the last has ended."""
+        self._on_idle = on_done
+        for enclave in list(self._enclaves.values()):
+            enclave.terminate()
+        if not self._enclaves:
+            on_done()
+
+    # ---- requests ----
+
+    def _hello(self, client: Client, _request: Message, _fds: list[int]) -> None:
+        identity = self._identity
+        client.answer(
+            {
+                "pid": os.getpid(),
+                "instance_id": identity.instance_id,
+                "region": identity.region,
+                "root": identity.root.certificate_der.hex(),
+            }
+        )
+
+    def _run(self, client: Client, request: Message, _fds: list[int]) -> None:
+        cid = request.get("cid")
+        if cid is not None and cid not in _CIDS:
+            raise RequestError(
+                "ENCLAVE_CID", f"an enclave cannot have CID {cid}: expected 4 to {_CIDS[-1]}"
+            )
+        specification = self._specification(request)
+        side = self._network.add_side(cid)
+        if side is None:
+            raise RequestError("ENCLAVE_CID", f"CID {cid} is taken by another enclave")
+        number = self._next_number
+        self._next_number += 1
+        identity = self._identity.new_enclave()
+        nsm = self._identity.new_nsm(identity, dict(specification.pcrs))
+        enclave = Enclave(
+            self._loop,
+            self._network,
+            self._supervisor,
+            number=number,
+            specification=specification,
+            side=side,
+            module_id=identity.module_id,
+            nsm=nsm.handle,
+        )
+
+        def started(failure: str) -> None:
+            if failure:
+                client.refuse(RequestError("ENCLAVE_START", failure))
+                return
+            console = enclave.console.follow(lossless=bool(request.get("lossless")))
+            client.answer({"enclave": self.describe(enclave)}, console)
+            os.close(console)
+
+        try:
+            enclave.start(started)
+        except (OSError, NitroSimError) as error:
+            self._network.remove_side(side)
+            raise RequestError("ENCLAVE_START", str(error)) from error
+        self._enclaves[number] = enclave
+        enclave.end_callbacks.append(lambda: self._ended_enclave(enclave))
+        if not request.get("detach"):
+            client.on_close.append(enclave.terminate)
+
+    def _specification(self, request: Message) -> Specification:
+        cpu_count = int(request["cpu_count"])
+        pool = [_CPU_POOL[(self._next_cpu + n) % len(_CPU_POOL)] for n in range(cpu_count)]
+        self._next_cpu += cpu_count
+        return Specification(
+            name=self._free_name(str(request["name"])),
+            cpu_count=cpu_count,
+            cpu_ids=tuple(sorted(pool)),
+            memory_mib=int(request["memory_mib"]),
+            debug_mode=bool(request["debug_mode"]),
+            operations=tuple(
+                Operation(name, tuple(arguments)) for name, *arguments in request["operations"]
+            ),
+            command=tuple(request["command"]),
+            environment=dict(request["environment"]),
+            pcrs=self._measured(request),
+            interruptible=bool(request.get("interruptible")),
+        )
+
+    def _measured(self, request: Message) -> dict[int, bytes]:
+        """Return the registers that the launch sets: the image's, the parent's, less debug mode."""
+        image = {f"pcr{index}": bytes.fromhex(value) for index, value in request["pcrs"].items()}
+        measurements = Measurements(**image).of_parent(instance_id=self._identity.instance_id)
+        if request["debug_mode"]:
+            measurements = measurements.in_debug_mode()
+        return measurements.by_index()
+
+    def _free_name(self, wanted: str) -> str:
+        taken = {enclave.specification.name for enclave in self._enclaves.values()}
+        name, suffix = wanted, 0
+        while name in taken:
+            suffix += 1
+            name = f"{wanted}_{suffix}"
+        return name
+
+    def _list(self, client: Client, _request: Message, _fds: list[int]) -> None:
+        client.answer({"enclaves": [self.describe(e) for e in self._enclaves.values()]})
+
+    def _wait(self, client: Client, request: Message, _fds: list[int]) -> None:
+        enclave = self._find(request, ended_too=True)
+
+        def answer() -> None:
+            client.answer({"status": enclave.status})
+
+        if enclave.state is State.ENDED:
+            answer()
+            return
+        enclave.end_callbacks.append(answer)
+        self._limit(
+            client,
+            request,
+            withdraw=lambda: enclave.end_callbacks.remove(answer),
+            pending=lambda: answer in enclave.end_callbacks,
+            what=f"enclave {enclave.specification.name} has not ended",
+        )
+
+    def _terminate(self, client: Client, request: Message, _fds: list[int]) -> None:
+        enclave = self._find(request)
+        enclave.end_callbacks.append(lambda: client.answer({"status": enclave.status}))
+        enclave.terminate()
+
+    def _console(self, client: Client, request: Message, _fds: list[int]) -> None:
+        enclave = self._find(request, ended_too=True)
+        reader = enclave.console.follow(lossless=bool(request.get("lossless")))
+        client.answer({}, reader)
+        os.close(reader)
+
+    def _connect(self, client: Client, request: Message, _fds: list[int]) -> None:
+        enclave = self._find(request)
+        port = int(request["port"])
+
+        def attempt() -> None:
+            if enclave.state is State.ENDED:
+                client.refuse(
+                    RequestError(
+                        "ENCLAVE_ENDED",
+                        f"enclave {enclave.specification.name} ended with status "
+                        f"{enclave.status} before it listened on port {port}",
+                    )
+                )
+                return
+            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+                state = self._network.table.add(sock, self._network.parent)
+                error = self._network.connect(sock, state, Address(enclave.side.cid, port))
+                if error:
+                    client.refuse(RequestError("CONNECTION_RESET", os.strerror(error)))
+                    return
+                assert state.local is not None
+                client.answer({"port": state.local.port}, sock.fileno())
+
+        if self._network.is_listening(enclave.side, port) or request.get("timeout") == 0:
+            attempt()
+            return
+        waiting = True
+
+        def wake() -> None:
+            nonlocal waiting
+            waiting = False
+            # An enclave that ends is marked so after its side is gone.
+            self._loop.call_later(0, attempt)
+
+        def withdraw() -> None:
+            nonlocal waiting
+            waiting = False
+            self._network.stop_waiting(enclave.side, port, wake)
+
+        self._network.when_listening(enclave.side, port, wake)
+        self._limit(
+            client,
+            request,
+            withdraw=withdraw,
+            pending=lambda: waiting,
+            what=f"nobody in enclave {enclave.specification.name} listens on port {port}",
+        )
+
+    def _listen(self, client: Client, request: Message, _fds: list[int]) -> None:
+        port = request.get("port")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            state = self._network.table.add(sock, self._network.parent)
+            wanted = Address(CID_ANY, PORT_ANY if port is None else int(port))
+            error = self._network.bind(sock, state, wanted)
+            if error:
+                self._network.table.release(state)
+                raise RequestError(
+                    "PORT_IN_USE", f"cannot listen on port {port} of CID 3: {os.strerror(error)}"
+                )
+            state.counted = False
+            self._network.listen(sock, state, -1)
+            assert state.local is not None
+            client.answer({"port": state.local.port}, sock.fileno())
+
+    def _nsm(self, client: Client, request: Message, _fds: list[int]) -> None:
+        enclave = self._find(request)
+        client.answer({"response": enclave.nsm(bytes.fromhex(request["request"])).hex()})
+
+    def _attach_parent(self, client: Client, request: Message, fds: list[int]) -> None:
+        listener = Listener(fds[0], killable=bool(request["killable"]))
+        self._parents += 1
+        self._supervisor.add(listener, self._network.parent, on_end=self._ended_parent)
+        client.answer({})
+
+    def _shutdown(self, client: Client, _request: Message, _fds: list[int]) -> None:
+        client.answer({})
+        self._on_shutdown()
+
+    # ---- the rest ----
+
+    def describe(self, enclave: Enclave) -> dict[str, Any]:
+        """Return what a client may know of an enclave."""
+        specification = enclave.specification
+        return {
+            "number": enclave.number,
+            "name": specification.name,
+            "module_id": enclave.module_id,
+            "pid": enclave.pid,
+            "cid": enclave.side.cid,
+            "cpu_count": specification.cpu_count,
+            "cpu_ids": list(specification.cpu_ids),
+            "memory_mib": specification.memory_mib,
+            "debug_mode": specification.debug_mode,
+            "state": enclave.state.value,
+            "pcrs": {index: value.hex() for index, value in specification.pcrs.items()},
+        }
+
+    def _find(self, request: Message, *, ended_too: bool = False) -> Enclave:
+        wanted = request["enclave"]
+        pools = (self._enclaves, self._ended) if ended_too else (self._enclaves,)
+        for enclave in (enclave for pool in pools for enclave in pool.values()):
+            if wanted in (enclave.number, enclave.specification.name, enclave.module_id):
+                return enclave
+        if isinstance(wanted, int) and (ended := self._ended.get(wanted)):
+            raise RequestError(
+                "ENCLAVE_ENDED",
+                f"enclave {ended.specification.name} has ended with status {ended.status}",
+            )
+        raise RequestError("NO_SUCH_ENCLAVE", f"no enclave {wanted!r} runs in this instance")
+
+    def _limit(
+        self,
+        client: Client,
+        request: Message,
+        *,
+        withdraw: Callable[[], None],
+        pending: Callable[[], bool],
+        what: str,
+    ) -> None:
+        """End a waiting request when its time is up or its client goes."""
+
+        def left() -> None:
+            if pending():
+                withdraw()
+
+        def expired() -> None:
+            with contextlib.suppress(ValueError):
+                client.on_close.remove(left)
+            if pending():
+                withdraw()
+                client.refuse(RequestError("TIMEOUT", f"{what} within {request['timeout']} s"))
+
+        client.on_close.append(left)
+        if request.get("timeout") is not None:
+            self._loop.call_later(float(request["timeout"]), expired)
+
+    def _ended_enclave(self, enclave: Enclave) -> None:
+        del self._enclaves[enclave.number]
+        self._ended[enclave.number] = enclave
+        if len(self._ended) > _REMEMBERED:
+            self._ended.pop(next(iter(self._ended))).console.close()
+        if not self.busy:
+            self._on_idle()
+
+    def _ended_parent(self) -> None:
+        self._parents -= 1
+        if not self.busy:
+            self._on_idle()

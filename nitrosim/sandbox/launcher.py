@@ -1,0 +1,167 @@
+"""Find the launcher, and start it. Linux only.
+
+The launcher (launcher.c) is a plan followed by a loop: this module writes the
+plan. What the plan may contain is in :data:`Operation`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import signal
+import socket
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from nitrosim.errors import HostNotSupportedError, Requirement
+from nitrosim.sandbox.bpf import filter_program, supported_machine
+from nitrosim.sandbox.compile import CompileError, compile_launcher
+
+_CONTROL, _STARTED, _FILTER = 3, 4, 5
+#: Python ignores SIGPIPE, and a client may ignore others; a program expects defaults.
+_DEFAULT_SIGNALS = tuple(
+    number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One step of setting up an enclave's file system.
+
+    `name` is an option of the launcher without its hyphens: ``ro-bind`` (source,
+    target), ``overlay`` (source, target: writes stay in RAM), ``symlink`` (text,
+    link), ``dir`` (path), ``tmpfs`` (path), ``content`` (text, file). Targets are
+    absolute paths inside; sources are absolute and free of symbolic links.
+    """
+
+    name: str
+    arguments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """A launcher on its way: `pid` is a child that ends by itself, `control` reports.
+
+    `started` is readable (end of file) once the command has been executed, or holds
+    the error. Both are owned by whoever has this.
+    """
+
+    pid: int
+    control: socket.socket
+    started: int
+
+
+def launcher_path() -> Path:
+    """Return the compiled launcher; compile it first if the package came without.
+
+    Raises:
+        HostNotSupportedError: there is none and it cannot be compiled.
+
+    """
+    package = Path(__file__).parent
+    source = package / "launcher.c"
+    for directory in (package, _cache_directory()):
+        candidate = directory / "launcher"
+        with contextlib.suppress(OSError):
+            if candidate.stat().st_mtime >= source.stat().st_mtime or directory == package:
+                return candidate
+    target = package if os.access(package, os.W_OK) else _cache_directory()
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        compile_launcher(source, target / "launcher")
+    except (CompileError, OSError) as error:
+        raise HostNotSupportedError(
+            [
+                Requirement(
+                    "launcher",
+                    f"it was not built when nitrosim was installed, and cannot be now: {error}",
+                    "install a C compiler (apt-get install gcc libc6-dev), then run the command again",
+                )
+            ]
+        ) from error
+    return target / "launcher"
+
+
+def _cache_directory() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
+    return Path(base, "nitrosim")
+
+
+@cache
+def filter_file() -> int:
+    """Return a descriptor of a sealed file in RAM that holds the filter program.
+
+    Raises:
+        HostNotSupportedError: there is no filter for this machine.
+
+    """
+    if not supported_machine():
+        raise HostNotSupportedError(
+            [
+                Requirement(
+                    "machine",
+                    f"no system call table for {os.uname().machine}",
+                    "use an x86_64 or aarch64 machine",
+                )
+            ]
+        )
+    fd = os.memfd_create("nitrosim-filter", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+    os.write(fd, filter_program())
+    fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK)
+    return fd
+
+
+def launch_enclave(
+    operations: Sequence[Operation],
+    command: Sequence[str],
+    environment: Mapping[str, str],
+    *,
+    interruptible: bool = False,
+) -> Launch:
+    """Start the launcher of one enclave, as a child of this process.
+
+    `environment` is exactly what the command gets. `interruptible` lets its calls be
+    interrupted as on kernels before 5.19 (for tests).
+    """
+    arguments = [str(launcher_path()), "enclave"]
+    if interruptible:
+        arguments.append("--interruptible")
+    for operation in operations:
+        arguments += [f"--{operation.name}", *operation.arguments]
+    arguments += ["--", *command]
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    started, started_theirs = os.pipe()
+    try:
+        pid = os.posix_spawn(
+            arguments[0],
+            arguments,
+            environment,
+            file_actions=_place(
+                {theirs.fileno(): _CONTROL, started_theirs: _STARTED, filter_file(): _FILTER}
+            ),
+            setsigmask=(),
+            setsigdef=_DEFAULT_SIGNALS,
+        )
+    except OSError:
+        ours.close()
+        os.close(started)
+        raise
+    finally:
+        theirs.close()
+        os.close(started_theirs)
+    return Launch(pid, ours, started)
+
+
+def _place(fds: Mapping[int, int]) -> list[tuple[int, int, int]]:
+    """Return the file actions that put our descriptors at the launcher's numbers.
+
+    A source may itself have one of those numbers: all go out of the way first.
+    """
+    above = max((*fds, *fds.values())) + 1
+    away = [(os.POSIX_SPAWN_DUP2, fd, above + n) for n, fd in enumerate(fds)]
+    home = [(os.POSIX_SPAWN_DUP2, above + n, number) for n, number in enumerate(fds.values())]
+    gone = [(os.POSIX_SPAWN_CLOSE, above + n) for n in range(len(fds))]
+    return [*away, *home, *gone]  # type: ignore[list-item]
