@@ -9,7 +9,8 @@ from fake_nsm.errors import ErrorName, FakeNsmError, InvalidValueError, PkiError
 from fake_nsm.identity import EnclaveIdentity, random_instance_id
 from fake_nsm.nsm import FakeNsm, NsmOptions
 from fake_nsm.pcrs import Measurements, PcrBank
-from fake_nsm.pki import InstancePki, RootAuthority
+from fake_nsm.pki import InstancePki
+from fake_nsm.root import RootAuthority
 from fake_nsm.sources import Clock, Entropy, seeded_entropy
 
 __all__ = [

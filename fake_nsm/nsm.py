@@ -1,4 +1,14 @@
-"""The module itself: one request in, one answer out."""
+"""The module itself: one CBOR request in, one CBOR answer out.
+
+On hardware a request travels through ``/dev/nsm``: at most 4096 bytes in, at most 12288 out, one
+at a time for the whole enclave (Linux drivers/misc/nsm.c). There is no session: all state is the
+PCR bank, which belongs to the enclave and not to a file descriptor. Whatever is wrong with a
+request is said in the answer; the ioctl itself succeeds. The names of errors and the order of
+the checks follow QEMU's model of the device where the AWS Nitro Enclaves NSM API leaves them open.
+
+What is not emulated: time. The real module needs milliseconds for a document; this one needs one
+P-384 signature, a fraction of one.
+"""
 
 from __future__ import annotations
 

@@ -14,23 +14,21 @@ regional, zonal and instance certificates seen were at most 5 d 8 h, 20 h and 14
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
-
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
+from typing import TYPE_CHECKING
 
 from fake_nsm import profile
-from fake_nsm.certificates import Authority, issue, issue_authority, issue_self_signed
+from fake_nsm.certificates import Authority, issue, issue_authority
 from fake_nsm.errors import PkiError
 from fake_nsm.identity import check_instance_id, check_region
 from fake_nsm.keys import P384Key, SigningKey
 from fake_nsm.profile import DAY, HOUR
+from fake_nsm.root import check_covered
 
 if TYPE_CHECKING:
     from fake_nsm.identity import EnclaveIdentity
     from fake_nsm.keys import KeyMaker
+    from fake_nsm.root import RootAuthority
     from fake_nsm.sources import Clock, Entropy
 
 # ASSUMPTION: regional CAs change every 5 days and zonal ones every 12 hours, each time with a new
@@ -47,77 +45,6 @@ LEAF_RENEWAL = 15 * 60
 """Seconds before its end at which a leaf is replaced."""
 
 _MILLISECONDS = 1000
-
-
-class RootAuthority:
-    """The self-signed root of a test PKI, made by each user or test session for itself.
-
-    `certificate_der` is the trust anchor and `sha256` its fingerprint in lower-case hex;
-    `certificate_pem` and `private_key_pem` are what `from_pem` takes back.
-    """
-
-    def __init__(self, authority: Authority, key: P384Key) -> None:
-        self.authority = authority
-        self.certificate_der = authority.certificate
-        self.sha256 = hashlib.sha256(authority.certificate).hexdigest()
-        self._key = key
-
-    @classmethod
-    def create(cls, *, clock: Clock, entropy: Entropy) -> Self:
-        """Return a new root.
-
-        Raises `PkiError` if the clock is outside the validity that all test roots share
-        (2019-10-28 to 2049-10-28).
-        """
-        _check_root_covers(clock() // _MILLISECONDS)
-        key = P384Key.generate(entropy)
-        fields = profile.root_fields(key.public_point, entropy=entropy)
-        return cls(issue_self_signed(fields, key=key), key)
-
-    @classmethod
-    def from_pem(cls, certificate_pem: str, private_key_pem: str) -> Self:
-        """Take back a root that was saved as PEM.
-
-        Raises `PkiError` if the certificate is damaged, does not belong to the key, or is not a
-        test root; `InvalidValueError` if the key is damaged.
-        """
-        key = P384Key.from_pem(private_key_pem)
-        try:
-            certificate = x509.load_pem_x509_certificate(certificate_pem.encode())
-            name = certificate.subject.public_bytes()
-            point = certificate.public_key().public_bytes(
-                serialization.Encoding.X962, serialization.PublicFormat.UncompressedPoint
-            )
-        except ValueError as error:
-            raise PkiError(f"not a PEM certificate of this PKI: {error}") from error
-        if name != profile.ROOT_NAME:
-            subject = certificate.subject.rfc4514_string()
-            raise PkiError(f"not the root of a test PKI: its subject is {subject}")
-        if point != key.public_point:
-            raise PkiError("the root certificate and the private key do not belong together")
-        authority = Authority(
-            certificate=certificate.public_bytes(serialization.Encoding.DER),
-            name=name,
-            key=key,
-            not_before=int(certificate.not_valid_before_utc.timestamp()),
-            not_after=int(certificate.not_valid_after_utc.timestamp()),
-        )
-        return cls(authority, key)
-
-    @property
-    def certificate_pem(self) -> str:
-        """The certificate as PEM: public, this is what verifiers are given."""
-        certificate = x509.load_der_x509_certificate(self.certificate_der)
-        return certificate.public_bytes(serialization.Encoding.PEM).decode("ascii")
-
-    @property
-    def private_key_pem(self) -> str:
-        """The private key as unencrypted PKCS #8 PEM: a secret of the user."""
-        return self._key.to_pem()
-
-    def to_pem(self) -> tuple[str, str]:
-        """Return `certificate_pem` and `private_key_pem`."""
-        return self.certificate_pem, self.private_key_pem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -211,7 +138,7 @@ class InstancePki:
         seconds = now // _MILLISECONDS
         chain = self._chain
         if chain is None or not chain.valid_from <= seconds < chain.renewed_at:
-            _check_root_covers(seconds)
+            check_covered(seconds)
             chain = self._chain = self._renewed(seconds)
         return chain
 
@@ -308,17 +235,4 @@ class InstancePki:
             regional=_Beat(regional, REGIONAL_PERIOD),
             zonal=_Beat(zonal, ZONAL_PERIOD),
             instance=_Beat(instance, INSTANCE_PERIOD),
-        )
-
-
-# The oldest certificate of a chain can be this much older than the present.
-_OLDEST = INSTANCE_PERIOD + ZONAL_PERIOD + REGIONAL_PERIOD
-
-
-def _check_root_covers(seconds: int) -> None:
-    if not profile.ROOT_NOT_BEFORE + _OLDEST <= seconds <= profile.ROOT_NOT_AFTER - DAY:
-        raise PkiError(
-            f"the clock says {seconds} seconds since 1970, but test roots and their chains cover "
-            f"{profile.ROOT_NOT_BEFORE + _OLDEST} to {profile.ROOT_NOT_AFTER - DAY} "
-            "(November 2019 to October 2049): set the clock"
         )

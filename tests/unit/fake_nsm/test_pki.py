@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from fake_nsm import InvalidValueError, PkiError, RootAuthority, seeded_entropy
 from fake_nsm.pki import INSTANCE_PERIOD, REGIONAL_PERIOD, ZONAL_PERIOD
+from fake_nsm.profile import ROOT_NOT_BEFORE
+from fake_nsm.root import EARLIEST, LATEST
 
 HOUR, DAY = 3600, 86400
 
@@ -153,6 +155,19 @@ def test_a_time_that_the_root_does_not_cover_is_refused(make_pki, clock, moment)
         RootAuthority.create(clock=clock, entropy=seeded_entropy(b""))
 
 
+def test_no_chain_is_older_than_the_time_that_a_root_allows_for():
+    assert INSTANCE_PERIOD + ZONAL_PERIOD + REGIONAL_PERIOD < EARLIEST - ROOT_NOT_BEFORE
+
+
+@pytest.mark.parametrize("moment", [EARLIEST, LATEST])
+def test_the_chain_is_valid_at_the_ends_of_the_covered_time(make_pki, identity, moment):
+    pki = make_pki()
+    leaf = pki.issue_leaf(identity, moment * 1000).certificate
+    chain = load([*pki.cabundle(moment * 1000), leaf])
+    assert_valid_at(chain, moment * 1000)
+    assert chain[0].not_valid_before_utc < chain[1].not_valid_before_utc
+
+
 def test_impossible_instances_are_refused(make_pki):
     with pytest.raises(InvalidValueError):
         make_pki(instance_id="web-1")
@@ -160,39 +175,9 @@ def test_impossible_instances_are_refused(make_pki):
         make_pki(region="here")
 
 
-def test_a_root_survives_pem(root):
-    certificate_pem, private_key_pem = root.to_pem()
-    again = RootAuthority.from_pem(certificate_pem, private_key_pem)
-    assert root.certificate_der == again.certificate_der
-    assert (root.sha256, root.to_pem()) == (again.sha256, again.to_pem())
-    assert root.authority.not_before == again.authority.not_before
-    assert root.authority.not_after == again.authority.not_after
-    assert root.authority.key_id == again.authority.key_id
-
-
 def pem(der: bytes) -> str:
     body = base64.encodebytes(der).decode()
     return f"-----BEGIN CERTIFICATE-----\n{body}-----END CERTIFICATE-----\n"
-
-
-def test_a_root_is_not_taken_from_other_certificates(root, clock, make_pki):
-    other = RootAuthority.create(clock=clock, entropy=seeded_entropy(b"other"))
-    regional = make_pki().cabundle()[1]
-    key = root.private_key_pem
-    with pytest.raises(PkiError, match="belong together"):
-        RootAuthority.from_pem(other.certificate_pem, key)
-    with pytest.raises(PkiError, match="not the root of a test PKI"):
-        RootAuthority.from_pem(pem(regional), key)
-    with pytest.raises(PkiError, match="not a PEM certificate"):
-        RootAuthority.from_pem("nonsense", key)
-    with pytest.raises(InvalidValueError):
-        RootAuthority.from_pem(root.certificate_pem, "nonsense")
-
-
-def test_the_root_of_aws_is_not_taken_for_a_test_root(real_docs, root):
-    amazon = (real_docs / "aws-nitro-enclaves-root-g1.pem").read_text()
-    with pytest.raises(PkiError, match="O=Amazon"):
-        RootAuthority.from_pem(amazon, root.private_key_pem)
 
 
 @pytest.mark.needs("openssl")
