@@ -6,8 +6,7 @@ PCR bank, which belongs to the enclave and not to a file descriptor. Whatever is
 request is said in the answer; the ioctl itself succeeds. The names of errors and the order of
 the checks follow QEMU's model of the device where the AWS Nitro Enclaves NSM API leaves them open.
 
-What is not emulated: time. The real module needs milliseconds for a document; this one needs one
-P-384 signature, a fraction of one.
+What is not emulated is the module's speed: a document costs one P-384 signature of this machine.
 """
 
 from __future__ import annotations
