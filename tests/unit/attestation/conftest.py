@@ -238,6 +238,7 @@ class Forge:
     moment = staticmethod(moment)
     key_number = staticmethod(key_number)
     key_info = staticmethod(key_info)
+    key_id = staticmethod(key_id)
     point = staticmethod(point)
     sign_der = staticmethod(sign_der)
     sign_raw = staticmethod(sign_raw)
