@@ -10,7 +10,13 @@ import errno
 import struct
 
 from nitrosim.hypervisor.tracee import read_memory, write_memory
-from nitrosim.vsock.addresses import AF_VSOCK, SOCKADDR_SIZE, Address, unpack_sockaddr
+from nitrosim.vsock.addresses import (
+    AF_VSOCK,
+    FLAG_TO_HOST,
+    SOCKADDR_SIZE,
+    Address,
+    unpack_sockaddr,
+)
 
 _INT = struct.Struct("=i")
 _SOCKADDR_STORAGE = 128
@@ -41,7 +47,7 @@ def read_name(thread: int, address: int, length: int) -> Address:
 
     Raises:
         BadAddressError: the memory cannot be read.
-        CallError: EINVAL, EFAULT or EAFNOSUPPORT, for a name of another kind.
+        CallError: EINVAL, for a name of another kind.
 
     """
     length = as_int(length)
@@ -49,10 +55,10 @@ def read_name(thread: int, address: int, length: int) -> Address:
         raise CallError(errno.EINVAL)
     data = read_memory(thread, address, length)
     if length < SOCKADDR_SIZE:
-        raise CallError(errno.EFAULT)
-    family, name = unpack_sockaddr(data[:SOCKADDR_SIZE])
-    if family != AF_VSOCK:
-        raise CallError(errno.EAFNOSUPPORT)
+        raise CallError(errno.EINVAL)
+    family, name, flags = unpack_sockaddr(data[:SOCKADDR_SIZE])
+    if family != AF_VSOCK or flags & ~FLAG_TO_HOST:
+        raise CallError(errno.EINVAL)
     return name
 
 

@@ -63,19 +63,30 @@ class SocketLender:
         shall live longer has to be duplicated again.
         """
         with _closing_fd(open_process(notification.thread)) as pidfd:
-            try:
-                fd = duplicate(pidfd, notification.args[0])
-            except OSError:
-                # EBADF: natively the call says so itself.
+            sock = _duplicate_socket(pidfd, notification.args[0])
+            if sock is None:
                 yield None
                 return
-            # Family and type are only what Python believes; asking would cost two calls.
-            with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd) as sock:
-                try:
-                    state = self._table.find(sock)
-                except OSError:  # ENOTSOCK
-                    state = None
+            with sock:
+                state = self._table.find(sock)
                 yield Borrowed(sock, state, pidfd) if state is not None else None
+
+
+def _duplicate_socket(pidfd: int, fd: int) -> socket.socket | None:
+    """Return a duplicate; None if there is no such descriptor (EBADF) or it is no socket.
+
+    Natively the call says so itself.
+    """
+    try:
+        ours = duplicate(pidfd, fd)
+    except OSError:
+        return None
+    try:
+        # Family and type are only what Python believes; asking would cost two calls.
+        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=ours)
+    except OSError:  # ENOTSOCK
+        os.close(ours)
+        return None
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from nitrosim.sandbox.calls import SO_DOMAIN, SOL_SOCKET
 from nitrosim.vsock.addresses import AF_VSOCK, CID_ANY, LAST_RESERVED_PORT, PORT_ANY, Address
 
 _TYPE_MASK = 0xF
+_FIRST_UNKNOWN_TYPE = 11  # SOCK_MAX
 _TYPE_FLAGS = socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC
 _CAP_NET_BIND_SERVICE = 10
 
@@ -51,7 +52,7 @@ class VsockCalls:
     def socket(self, program: Program, notification: Notification) -> Answer:
         """socket(AF_VSOCK, type, protocol)."""
         kind, protocol = as_int(notification.args[1]), as_int(notification.args[2])
-        if kind & ~(_TYPE_MASK | _TYPE_FLAGS):
+        if kind & ~(_TYPE_MASK | _TYPE_FLAGS) or kind & _TYPE_MASK >= _FIRST_UNKNOWN_TYPE:
             return Fail(errno.EINVAL)
         if protocol not in (0, AF_VSOCK):
             return Fail(errno.EPROTONOSUPPORT)

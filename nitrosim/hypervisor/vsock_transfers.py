@@ -28,7 +28,7 @@ from nitrosim.hypervisor.answers import (
     Install,
     Return,
 )
-from nitrosim.hypervisor.arguments import CallError, as_int, read_name, read_room, write_name
+from nitrosim.hypervisor.arguments import CallError, as_int, read_name, write_name
 from nitrosim.hypervisor.loop import Loop
 from nitrosim.hypervisor.network import Network
 from nitrosim.hypervisor.notify import Notification
@@ -94,9 +94,6 @@ class VsockTransfers:
                 return NATIVE
             if flags & ~_ACCEPT_FLAGS or not borrowed.state.listening:
                 return Fail(errno.EINVAL)
-            if notification.args[1]:
-                # Look before a connection is taken that could not be given away.
-                read_room(notification.thread, notification.args[2])
             answer = self._try_accept(borrowed.sock, borrowed.state, notification, flags)
             if answer is not None:
                 return answer

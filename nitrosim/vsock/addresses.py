@@ -25,6 +25,9 @@ FIRST_ENCLAVE_CID = 16
 #: Ports up to this one need CAP_NET_BIND_SERVICE.
 LAST_RESERVED_PORT = 1023
 
+#: The one flag an address may carry; it changes nothing between an enclave and its parent.
+FLAG_TO_HOST = 1
+
 SOCKADDR_SIZE = 16
 _SOCKADDR = struct.Struct("=HHIIB3x")
 
@@ -40,10 +43,10 @@ class Address(NamedTuple):
         return _SOCKADDR.pack(AF_VSOCK, 0, self.port, self.cid, 0)
 
 
-def unpack_sockaddr(data: bytes) -> tuple[int, Address]:
-    """Return the family and the address in the first 16 bytes of a ``struct sockaddr_vm``."""
-    family, _reserved, port, cid, _flags = _SOCKADDR.unpack(data)
-    return family, Address(cid, port)
+def unpack_sockaddr(data: bytes) -> tuple[int, Address, int]:
+    """Return family, address and flags of a ``struct sockaddr_vm``, 16 bytes."""
+    family, _reserved, port, cid, flags = _SOCKADDR.unpack(data)
+    return family, Address(cid, port), flags
 
 
 def address_in_name(name: str | bytes) -> Address:
