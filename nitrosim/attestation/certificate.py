@@ -19,11 +19,19 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from nitrosim.attestation import _der as der
 from nitrosim.attestation._der import Cursor, DerError
+from nitrosim.attestation.extensions import (
+    Extensions,
+    read_authority_key_id,
+    read_basic_constraints,
+    read_extensions,
+    read_key_usage,
+    read_subject_key_id,
+)
 
 MAX_CERTIFICATE_BYTES: Final = 1024
 """AWS's bound for each certificate in a document; the largest real one has 814 bytes."""
@@ -39,6 +47,7 @@ P384_KEY_PREFIX: Final = bytes.fromhex("3076301006072a8648ce3d020106052b81040022
 of 97 octets without unused bits (RFC 5480). Being of fixed size, it is compared whole."""
 
 _VERSION_3: Final = bytes.fromhex("a003020102")
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _COMMON_NAME: Final = bytes.fromhex("550403")
 _STRINGS: Final = {
     der.UTF8_STRING: "utf-8",
@@ -49,14 +58,6 @@ _STRINGS: Final = {
     der.BMP_STRING: "utf-16-be",
 }
 _PRINTABLE: Final = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*")
-
-BASIC_CONSTRAINTS: Final = bytes.fromhex("551d13")
-KEY_USAGE: Final = bytes.fromhex("551d0f")
-SUBJECT_KEY_ID: Final = bytes.fromhex("551d0e")
-AUTHORITY_KEY_ID: Final = bytes.fromhex("551d23")
-
-DIGITAL_SIGNATURE: Final = 0x80
-KEY_CERT_SIGN: Final = 0x04
 
 
 class CertificateError(Exception):
@@ -102,7 +103,7 @@ class Certificate:
     not_before: int
     not_after: int
     key_info: bytes
-    extensions: dict[bytes, tuple[bool, bytes]]
+    extensions: Extensions
     is_ca: bool
     path_length: int | None
     key_usage: int | None
@@ -119,17 +120,22 @@ class Certificate:
     @property
     def begins(self) -> datetime:
         """`not_before` as a time, UTC."""
-        return datetime.fromtimestamp(self.not_before, UTC)
+        return moment(self.not_before)
 
     @property
     def ends(self) -> datetime:
         """`not_after` as a time, UTC."""
-        return datetime.fromtimestamp(self.not_after, UTC)
+        return moment(self.not_after)
 
     @property
     def sha256(self) -> bytes:
         """SHA-256 of the DER: how roots are pinned."""
         return hashlib.sha256(self.der).digest()
+
+
+def moment(seconds: int) -> datetime:
+    """Turn seconds since 1970 into a UTC time, also before 1970, where some platforms' C cannot."""
+    return _EPOCH + timedelta(seconds=seconds)
 
 
 def read_certificate(data: bytes) -> Certificate:
@@ -171,8 +177,8 @@ def _read(data: bytes) -> Certificate:
     # Unique identifiers (tags 81, 82) do not occur and are refused here.
     wrapper = tbs.enter(0xA3)
     tbs.finish()
-    extensions = _extensions(wrapper)
-    is_ca, path_length = _basic_constraints(extensions)
+    extensions = read_extensions(wrapper)
+    is_ca, path_length = read_basic_constraints(extensions)
     return Certificate(
         der=data,
         signed=signed,
@@ -188,9 +194,9 @@ def _read(data: bytes) -> Certificate:
         extensions=extensions,
         is_ca=is_ca,
         path_length=path_length,
-        key_usage=_key_usage(extensions),
-        subject_key_id=_subject_key_id(extensions),
-        authority_key_id=_authority_key_id(extensions),
+        key_usage=read_key_usage(extensions),
+        subject_key_id=read_subject_key_id(extensions),
+        authority_key_id=read_authority_key_id(extensions),
         r=r,
         s=s,
     )
@@ -233,12 +239,12 @@ def read_time(validity: Cursor) -> int:
     if not century and year < 2050:
         raise DerError(f"a GeneralizedTime before 2050 at byte {at}")
     try:
-        moment = datetime(
+        time = datetime(
             year, month, day, number // 10**4 % 100, number // 100 % 100, number % 100, tzinfo=UTC
         )
     except ValueError as error:
         raise DerError(f"a time that does not exist at byte {at}") from error
-    return int(moment.timestamp())
+    return int((time - _EPOCH).total_seconds())
 
 
 def _names(tbs: Cursor) -> tuple[tuple[bytes, str], ...]:
@@ -272,79 +278,3 @@ def _text(name: Cursor) -> str:
     if tag == der.PRINTABLE_STRING and not _PRINTABLE.fullmatch(text):
         raise DerError(f"a PrintableString with other characters at byte {at}")
     return text
-
-
-def _extensions(wrapper: Cursor) -> dict[bytes, tuple[bool, bytes]]:
-    extensions: dict[bytes, tuple[bool, bytes]] = {}
-    entries = wrapper.enter(der.SEQUENCE)
-    wrapper.finish()
-    if not entries.more():
-        raise DerError(f"an empty list of extensions at byte {entries.pos}")
-    while entries.more():
-        at = entries.pos
-        entry = entries.enter(der.SEQUENCE)
-        oid = entry.object_id()
-        critical = entry.peek() == der.BOOLEAN
-        # DER leaves a default out, so FALSE is never written.
-        if critical and not entry.boolean():
-            raise DerError(f"an explicit default at byte {at}")
-        value = entry.content(der.OCTET_STRING)
-        entry.finish()
-        if oid in extensions:
-            raise DerError(f"an extension twice, at byte {at}")
-        extensions[oid] = (critical, value)
-    return extensions
-
-
-def _basic_constraints(extensions: dict[bytes, tuple[bool, bytes]]) -> tuple[bool, int | None]:
-    if BASIC_CONSTRAINTS not in extensions:
-        return False, None
-    value = Cursor(extensions[BASIC_CONSTRAINTS][1])
-    fields = value.enter(der.SEQUENCE)
-    value.finish()
-    is_ca = fields.peek() == der.BOOLEAN
-    if is_ca and not fields.boolean():
-        raise DerError("an explicit default in basicConstraints")
-    path_length = fields.integer() if fields.more() else None
-    fields.finish()
-    if path_length is not None and path_length < 0:
-        raise DerError("a negative pathLenConstraint")
-    return is_ca, path_length
-
-
-def _key_usage(extensions: dict[bytes, tuple[bool, bytes]]) -> int | None:
-    if KEY_USAGE not in extensions:
-        return None
-    value = Cursor(extensions[KEY_USAGE][1])
-    octets = value.content(der.BIT_STRING)
-    value.finish()
-    # Nine named bits fit two octets; DER cuts trailing zero bits off.
-    if not 2 <= len(octets) <= 3 or octets[0] > 7:
-        raise DerError("a keyUsage BIT STRING of odd size")
-    if octets[-1] & ((1 << octets[0]) - 1) or not octets[-1] >> octets[0] & 1:
-        raise DerError("a keyUsage BIT STRING with trailing zero bits")
-    return octets[1]
-
-
-def _subject_key_id(extensions: dict[bytes, tuple[bool, bytes]]) -> bytes | None:
-    if SUBJECT_KEY_ID not in extensions:
-        return None
-    value = Cursor(extensions[SUBJECT_KEY_ID][1])
-    octets = value.content(der.OCTET_STRING)
-    value.finish()
-    return octets
-
-
-def _authority_key_id(extensions: dict[bytes, tuple[bool, bytes]]) -> bytes | None:
-    if AUTHORITY_KEY_ID not in extensions:
-        return None
-    value = Cursor(extensions[AUTHORITY_KEY_ID][1])
-    fields = value.enter(der.SEQUENCE)
-    value.finish()
-    key_id = fields.content(0x80) if fields.peek() == 0x80 else None
-    # The issuer's name and serial (tags a1, 82) may follow; they are not needed to find it.
-    for tag in (0xA1, 0x82):
-        if fields.peek() == tag:
-            fields.content(tag)
-    fields.finish()
-    return key_id

@@ -18,7 +18,6 @@ Four signatures are checked for the usual chain of five; a fifth over the docume
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
 from nitrosim.attestation import certificate as x509
@@ -27,26 +26,25 @@ from nitrosim.attestation.errors import Code
 from nitrosim.attestation.model import Claims, DocumentType
 from nitrosim.attestation.p384 import BadKeyError, LoadKey, PublicKey, in_range
 from nitrosim.attestation.policy import extended
+from nitrosim.attestation.profile import (
+    check_extensions,
+    check_key_ids,
+    check_roles,
+    check_validity,
+    place_of,
+    utc_text,
+)
 from nitrosim.attestation.revocation import RevocationList, check_revocation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime, timedelta
 
     from nitrosim.attestation.steps import Trail
 
 MAX_BUNDLE: Final = 10
 """Certificates in cabundle; real bundles have 4."""
 
-_UNDERSTOOD: Final = frozenset(
-    (x509.BASIC_CONSTRAINTS, x509.KEY_USAGE, x509.SUBJECT_KEY_ID, x509.AUTHORITY_KEY_ID)
-)
-_CONSTRAINING: Final = {
-    bytes.fromhex("551d1e"): "nameConstraints",
-    bytes.fromhex("551d20"): "certificatePolicies",
-    bytes.fromhex("551d21"): "policyMappings",
-    bytes.fromhex("551d24"): "policyConstraints",
-    bytes.fromhex("551d36"): "inhibitAnyPolicy",
-}
 _INSTANCE_PCR: Final = 4
 
 
@@ -101,7 +99,7 @@ def verify_chain(claims: Claims, rules: ChainRules, trail: Trail) -> Chain:
             "cabundle", got=f"{len(claims.cabundle)} certificates", expected=f"1 to {MAX_BUNDLE}"
         )
     ders = (*claims.cabundle, claims.certificate)
-    certificates = tuple(_read(der, _place(i, len(ders))) for i, der in enumerate(ders))
+    certificates = tuple(_read(der, place_of(i, len(ders))) for i, der in enumerate(ders))
     trail.passed(13, f"{len(certificates)} certificates")
 
     # (14) Our own copy of the root, by the hash of all its bytes.
@@ -121,17 +119,17 @@ def verify_chain(claims: Claims, rules: ChainRules, trail: Trail) -> Chain:
     trail.passed(16)
 
     # (17)-(19) Who may issue what.
-    _check_roles(certificates)
+    check_roles(certificates)
     trail.passed(17)
-    _check_extensions(certificates)
+    check_extensions(certificates)
     trail.passed(18)
-    _check_key_ids(certificates)
+    check_key_ids(certificates)
     trail.passed(19)
 
     # (20) All of them, at one time.
-    _check_validity(certificates, rules.at, rules.leeway)
+    check_validity(certificates, rules.at, rules.leeway)
     ends = min(certificate.ends for certificate in certificates)
-    trail.passed(20, f"at {_text(rules.at)}; first to end {_text(ends)}")
+    trail.passed(20, f"at {utc_text(rules.at)}; first to end {utc_text(ends)}")
 
     # (21) AWS: "we do not use CRL". Only lists that the caller gives.
     if rules.revocation:
@@ -167,9 +165,9 @@ def _read(der: bytes, place: str) -> Certificate:
 def _verify_links(certificates: tuple[Certificate, ...], load_key: LoadKey) -> PublicKey:
     """Check algorithms, keys, names and signatures from the root down; return the leaf's key."""
     count = len(certificates)
-    key = _checked_key(certificates[0], _place(0, count), load_key)
+    key = _checked_key(certificates[0], place_of(0, count), load_key)
     for i in range(1, count):
-        issuer, certificate, place = certificates[i - 1], certificates[i], _place(i, count)
+        issuer, certificate, place = certificates[i - 1], certificates[i], place_of(i, count)
         if certificate.issuer != issuer.subject:
             raise Code.ISSUER_MISMATCH(
                 f"issuer of {place}", got=certificate.issuer, expected=issuer.subject
@@ -210,92 +208,6 @@ def _checked_key(certificate: Certificate, place: str, load_key: LoadKey) -> Pub
         ) from error
 
 
-def _check_roles(certificates: tuple[Certificate, ...]) -> None:
-    count = len(certificates)
-    *issuers, leaf = certificates
-    for i, issuer in enumerate(issuers):
-        place = _place(i, count)
-        critical = issuer.extensions.get(x509.BASIC_CONSTRAINTS, (False, b""))[0]
-        if not issuer.is_ca or not critical:
-            raise Code.NOT_A_CA(
-                f"basicConstraints of {place}",
-                got=f"CA {issuer.is_ca}, critical {critical}",
-                expected="CA True, critical True",
-            )
-        _check_key_usage(issuer, place, needed=x509.KEY_CERT_SIGN, forbidden=0)
-    for i, issuer in enumerate(issuers):
-        below = sum(ca.issuer != ca.subject for ca in issuers[i + 1 :])
-        if issuer.path_length is not None and below > issuer.path_length:
-            raise Code.PATH_LENGTH(
-                f"CAs below {_place(i, count)}", got=below, expected=f"at most {issuer.path_length}"
-            )
-    place = _place(count - 1, count)
-    if leaf.is_ca or leaf.path_length is not None:
-        raise Code.LEAF_IS_CA(
-            f"basicConstraints of {place}",
-            got=f"CA {leaf.is_ca}, pathLen {leaf.path_length}",
-            expected="CA False, no pathLen",
-        )
-    _check_key_usage(leaf, place, needed=x509.DIGITAL_SIGNATURE, forbidden=x509.KEY_CERT_SIGN)
-
-
-def _check_key_usage(certificate: Certificate, place: str, *, needed: int, forbidden: int) -> None:
-    usage = certificate.key_usage
-    if usage is None or not usage & needed or usage & forbidden:
-        raise Code.KEY_USAGE(
-            f"keyUsage of {place}",
-            got="none" if usage is None else f"{usage:02x}",
-            expected=f"with bit {needed:02x}" + (f", without {forbidden:02x}" if forbidden else ""),
-        )
-
-
-def _check_extensions(certificates: tuple[Certificate, ...]) -> None:
-    # ASSUMPTION: a non-critical extendedKeyUsage is ignored, because no purpose is
-    # defined for attestation and no real certificate has the extension.
-    for i, certificate in enumerate(certificates):
-        place = _place(i, len(certificates))
-        for oid, (critical, _) in certificate.extensions.items():
-            if oid in _CONSTRAINING:
-                raise Code.CONSTRAINING_EXTENSION(
-                    f"extension of {place}", got=_CONSTRAINING[oid], expected="none of its kind"
-                )
-            if critical and oid not in _UNDERSTOOD:
-                raise Code.UNKNOWN_CRITICAL_EXTENSION(
-                    f"critical extension of {place}", got=f"OID {oid.hex()}", expected="a known one"
-                )
-
-
-def _check_key_ids(certificates: tuple[Certificate, ...]) -> None:
-    for i, certificate in enumerate(certificates):
-        wanted = certificate.authority_key_id
-        issuer = certificates[max(i - 1, 0)]
-        # Absence is normal: no leaf has one, nor have instance CAs before 2024.
-        if wanted is not None and wanted != issuer.subject_key_id:
-            raise Code.AUTHORITY_KEY_ID(
-                f"authority key id of {_place(i, len(certificates))}",
-                got=wanted,
-                expected=issuer.subject_key_id or "none, the issuer has no key id",
-            )
-
-
-def _check_validity(certificates: tuple[Certificate, ...], at: datetime, leeway: timedelta) -> None:
-    moment = at.timestamp()
-    latest_begin = moment + leeway.total_seconds()
-    for i, certificate in enumerate(certificates):
-        if certificate.not_before > latest_begin:
-            raise Code.CERTIFICATE_NOT_YET_VALID(
-                f"begin of {_place(i, len(certificates))}",
-                got=_text(certificate.begins),
-                expected=f"at or before {_text(at)}",
-            )
-        if certificate.not_after < moment:
-            raise Code.CERTIFICATE_EXPIRED(
-                f"end of {_place(i, len(certificates))}",
-                got=_text(certificate.ends),
-                expected=f"at or after {_text(at)}",
-            )
-
-
 def _check_identity(claims: Claims, certificates: tuple[Certificate, ...]) -> str:
     """Check that names and PCR4 tell of the same module, instance and region; return the region.
 
@@ -314,7 +226,7 @@ def _check_identity(claims: Claims, certificates: tuple[Certificate, ...]) -> st
         expected = f"{claims.instance_id}.{region}." if i == count - 2 else f".{region}."
         if not (name.startswith(expected) if i == count - 2 else expected in name):
             raise Code.IDENTITY_MISMATCH(
-                f"name of {_place(i, count)}", got=repr(name), expected=f"with {expected}"
+                f"name of {place_of(i, count)}", got=repr(name), expected=f"with {expected}"
             )
     pcr4 = extended(claims.instance_id.encode())
     # PCR4 of a TPM is the boot manager's.
@@ -325,12 +237,3 @@ def _check_identity(claims: Claims, certificates: tuple[Certificate, ...]) -> st
             expected=pcr4,
         )
     return region
-
-
-def _place(i: int, count: int) -> str:
-    """Name the i-th of `count` certificates as the document does."""
-    return "certificate" if i == count - 1 else f"cabundle[{i}]"
-
-
-def _text(moment: datetime) -> str:
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -27,10 +27,13 @@ from nitrosim.attestation.errors import Code
 Clock: TypeAlias = Callable[[], datetime]
 """Returns the current time as an aware datetime."""
 
+# ASSUMPTION: AWS KMS accepts documents of up to five minutes, which is widely said and not
+# documented; it is the verifier's default maximum age.
 DEFAULT_MAX_AGE: Final = timedelta(minutes=5)
-"""AWS KMS is widely said to take documents of up to five minutes."""
+"""Greatest age that `Live` accepts unless told otherwise."""
 
 DEFAULT_SKEW: Final = timedelta(seconds=30)
+"""How far the module's clock may be ahead of ours unless told otherwise."""
 
 
 def system_clock() -> datetime:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
     from nitrosim.attestation.steps import Trail
 
+# DEVIATION: In strict mode the verifier refuses public_key, user_data and nonce over the
+# documented 1024 bytes, although the hypervisor signs longer ones.
 MAX_FIELD_BYTES: Final = 1024
 """Documented bound of public_key, user_data and nonce (AWS user guide, CDDL)."""
 

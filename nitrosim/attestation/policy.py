@@ -20,6 +20,7 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol, Self, runtime_checkable
 
 from nitrosim.attestation.errors import Code, PolicyError
@@ -65,7 +66,7 @@ class Pcrs:
     __slots__ = ("expected",)
 
     expected: Mapping[int, bytes]
-    """Index -> 48 bytes."""
+    """Index -> 48 bytes, read-only."""
 
     def __init__(self, expected: Mapping[int, bytes | str]) -> None:
         """Take index (0..31) -> value (48 bytes, or 96 hex digits).
@@ -74,9 +75,9 @@ class Pcrs:
         """
         if not expected:
             raise Code.EMPTY_POLICY("expected PCRs", got="none", expected="at least one")
-        self.expected = {
-            index: _expected_pcr(index, value) for index, value in sorted(expected.items())
-        }
+        self.expected = MappingProxyType(
+            {index: _expected_pcr(index, value) for index, value in expected.items()}
+        )
 
     @classmethod
     def from_build(cls, output: str | bytes) -> Self:

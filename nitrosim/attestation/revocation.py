@@ -14,7 +14,6 @@ error and never ignored; the list of a CA outside the chain does not concern it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import pairwise
 from typing import TYPE_CHECKING, Final
 
@@ -24,6 +23,7 @@ from nitrosim.attestation.certificate import (
     ECDSA_WITH_SHA384,
     P384_KEY_PREFIX,
     Certificate,
+    moment,
     read_signature,
     read_time,
 )
@@ -32,6 +32,7 @@ from nitrosim.attestation.p384 import LoadKey, in_range
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from datetime import datetime
 
 _VERSION_2: Final = 1
 _EXTENSIONS_TAG: Final = 0xA0
@@ -113,8 +114,7 @@ def _check_list(
         raise Code.REVOCATION_LIST(what, got="a bad signature", expected="the CA's signature")
     if not entry.this_update <= at.timestamp() <= entry.next_update:
         begin, end = (
-            datetime.fromtimestamp(second, UTC).isoformat()
-            for second in (entry.this_update, entry.next_update)
+            moment(second).isoformat() for second in (entry.this_update, entry.next_update)
         )
         raise Code.REVOCATION_LIST(
             what, got=f"current from {begin} to {end}", expected=f"current at {at.isoformat()}"

@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import hmac
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
 
 from nitrosim.attestation.chain import ChainRules, verify_chain
@@ -44,6 +44,7 @@ from nitrosim.attestation.model import ZERO_PCR, Claims, DocumentType, VerifiedD
 from nitrosim.attestation.p384 import LoadKey, load_key
 from nitrosim.attestation.payload import read_payload
 from nitrosim.attestation.policy import Pcrs, Policy, UnsafeSkipPcrs, require_policy
+from nitrosim.attestation.profile import utc_text
 from nitrosim.attestation.revocation import read_revocation_lists
 from nitrosim.attestation.roots import Partition, partition_pin, pins
 from nitrosim.attestation.steps import Observer, Trail
@@ -214,14 +215,14 @@ class Verifier:
         if not leaf.begins <= claims.timestamp <= leaf.ends:
             raise Code.TIMESTAMP_OUTSIDE_LEAF(
                 "timestamp",
-                got=_text(claims.timestamp),
-                expected=f"{_text(leaf.begins)} to {_text(leaf.ends)}",
+                got=utc_text(claims.timestamp),
+                expected=f"{utc_text(leaf.begins)} to {utc_text(leaf.ends)}",
             )
         if isinstance(time, Live):
             age = check_age(claims.timestamp, at, time)
             trail.passed(24, f"live: {age.total_seconds():.3f} s old")
         else:
-            trail.passed(24, f"historic: issued {_text(claims.timestamp)}, freshness not judged")
+            trail.passed(24, f"historic: issued {utc_text(claims.timestamp)}, freshness not judged")
 
         # (25)-(27) The caller's demands, on authentic claims.
         demands.policy.check(claims)
@@ -293,7 +294,3 @@ def _policy_name(policy: Policy) -> str:
     if isinstance(policy, Pcrs):
         return f"{name}: PCR {', '.join(map(str, policy.expected))}"
     return name
-
-
-def _text(moment: datetime) -> str:
-    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
