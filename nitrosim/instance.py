@@ -274,3 +274,12 @@ class Instance:
             raise InstanceError("the hypervisor takes no connections", code="HYPERVISOR_GONE")
         return connection
 
+
+def shut_down(name: str) -> bool:
+    """End the instance called `name` and all its enclaves; False when it does not run."""
+    connection = connect(named_places(name))
+    if connection is None:
+        return False
+    connection.request("shutdown")
+    connection.wait_for_end()
+    return True

@@ -34,7 +34,9 @@ class EnclaveImage:
     pcrs: Mapping[int, bytes]
 
 
-def measure(*, kernel: bytes, cmdline: bytes, bootstrap: bytes, application: bytes) -> dict[int, bytes]:
+def measure(
+    *, kernel: bytes, cmdline: bytes, bootstrap: bytes, application: bytes
+) -> dict[int, bytes]:
     """Return PCR0, PCR1 and PCR2 of an image with these sections."""
 
     def pcr(content: bytes) -> bytes:

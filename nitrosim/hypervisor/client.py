@@ -89,6 +89,12 @@ class Connection:
             raise _error(answer["code"], answer["message"])
         return answer, fds[0] if fds else None
 
+    def wait_for_end(self) -> None:
+        """Wait until the hypervisor has ended the connection."""
+        with contextlib.suppress(ConnectionResetError):
+            self._sock.recv(1)
+        self._sock.close()
+
     def _gone(self) -> InstanceError:
         log = self._places.runtime / LOG_FILE
         tail = ""

@@ -67,7 +67,11 @@ class ControlServer:
     """Accepts clients and hands their requests to `operations`."""
 
     def __init__(
-        self, loop: Loop, listener: socket.socket, operations: Operations, on_idle: Callable[[], None]
+        self,
+        loop: Loop,
+        listener: socket.socket,
+        operations: Operations,
+        on_idle: Callable[[], None],
     ) -> None:
         """`on_idle` is called whenever the last client has left."""
         self._loop = loop

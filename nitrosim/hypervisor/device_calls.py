@@ -62,5 +62,7 @@ class DeviceCalls:
         request = read_memory(thread, request_at, request_length)
         response = program.nsm(request)[: min(response_room, _LONGEST_RESPONSE)]
         write_memory(thread, response_at, response)
-        write_memory(thread, argument + _RESPONSE_LENGTH_OFFSET, len(response).to_bytes(8, "little"))
+        write_memory(
+            thread, argument + _RESPONSE_LENGTH_OFFSET, len(response).to_bytes(8, "little")
+        )
         return SUCCESS

@@ -6,8 +6,10 @@ documents of today and of last week come from the same instance and the same roo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +23,7 @@ from fake_nsm import (
     random_instance_id,
 )
 from nitrosim.authority import load_or_create_root
+from nitrosim.errors import InstanceError
 from nitrosim.places import make_private
 
 _FILE = "instance.json"
@@ -61,16 +64,31 @@ def load_or_create(state: Path) -> InstanceIdentity:
     """
     make_private(state)
     root = load_or_create_root(state / "ca")
-    file = state / _FILE
-    try:
-        facts = json.loads(file.read_text("utf-8"))
-        instance_id, region = facts["instance_id"], facts["region"]
-    except FileNotFoundError:
-        instance_id, region = random_instance_id(os.urandom), _REGION
-        fresh = state / f".{_FILE}.{os.getpid()}"
-        fresh.write_text(json.dumps({"instance_id": instance_id, "region": region}), "utf-8")
-        fresh.replace(file)
+    facts = _load_or_create_facts(state)
+    instance_id, region = facts["instance_id"], facts["region"]
     pki = InstancePki(
         root, region=region, instance_id=instance_id, clock=wall_clock, entropy=os.urandom
     )
     return InstanceIdentity(instance_id, region, root, pki)
+
+
+def _load_or_create_facts(state: Path) -> dict[str, str]:
+    """Return the id and region of the instance; of several first users one decides."""
+    file = state / _FILE
+    if not file.exists():
+        facts = {"instance_id": random_instance_id(os.urandom), "region": _REGION}
+        fd, name = tempfile.mkstemp(dir=state, prefix=f".{_FILE}.")
+        fresh = Path(name)
+        with os.fdopen(fd, "w") as stream:
+            json.dump(facts, stream)
+        with contextlib.suppress(FileExistsError):
+            file.hardlink_to(fresh)
+        fresh.unlink()
+    try:
+        facts = json.loads(file.read_text("utf-8"))
+        return {name: str(facts[name]) for name in ("instance_id", "region")}
+    except (ValueError, KeyError, TypeError) as error:
+        raise InstanceError(
+            f"{file} is damaged ({error!r}); remove it, and the instance gets a new id",
+            code="INSTANCE_DAMAGED",
+        ) from error

@@ -131,9 +131,7 @@ class Listener:
             OSError: EMFILE when the caller has no descriptor left.
 
         """
-        _ADDFD_REQUEST.pack_into(
-            self._add, 0, notification.id, _ADDFD_FLAG_SEND, fd, 0, fd_flags
-        )
+        _ADDFD_REQUEST.pack_into(self._add, 0, notification.id, _ADDFD_FLAG_SEND, fd, 0, fd_flags)
         return self._deliver(_ADDFD, self._add)
 
     def _deliver(self, request: int, buffer: bytearray) -> bool:

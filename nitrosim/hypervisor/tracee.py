@@ -87,9 +87,7 @@ def write_memory(thread: int, address: int, data: bytes) -> None:
     _transfer(_writev, thread, address, len(data))
 
 
-def _transfer(
-    function: ctypes._NamedFuncPointer, thread: int, address: int, size: int
-) -> bytes:
+def _transfer(function: ctypes._NamedFuncPointer, thread: int, address: int, size: int) -> bytes:
     if not 0 <= size <= _MOST or address + size > _ADDRESS_LIMIT:
         raise BadAddressError
     if size == 0:
@@ -143,7 +141,8 @@ def read_status(thread: int) -> dict[str, str]:
     except (FileNotFoundError, ProcessLookupError) as error:
         raise GoneError from error
     return {
-        name: value.strip() for name, _colon, value in (line.partition(":") for line in text.splitlines())
+        name: value.strip()
+        for name, _colon, value in (line.partition(":") for line in text.splitlines())
     }
 
 

@@ -126,7 +126,9 @@ class VsockCalls:
             options = borrowed.state.options
             option, length = as_int(args[2]), as_int(args[4])
             if option in (_CONNECT_TIMEOUT_OLD, _CONNECT_TIMEOUT_NEW):
-                seconds, micro = _TIMEVAL.unpack(_read_value(thread, args[3], length, _TIMEVAL.size))
+                seconds, micro = _TIMEVAL.unpack(
+                    _read_value(thread, args[3], length, _TIMEVAL.size)
+                )
                 if not (0 <= seconds < _MOST_SECONDS and 0 <= micro < 1_000_000):
                     return Fail(errno.ERANGE)
                 options.connect_timeout = seconds + micro / 1e6 or DEFAULT_CONNECT_TIMEOUT

@@ -104,9 +104,7 @@ def _notification() -> Requirement | None:
     libc = ctypes.CDLL(None, use_errno=True)
     action = ctypes.c_uint32(_RET_USER_NOTIF)
     number = _NR_SECCOMP.get(os.uname().machine)
-    if number is not None and not libc.syscall(
-        number, _GET_ACTION_AVAIL, 0, ctypes.byref(action)
-    ):
+    if number is not None and not libc.syscall(number, _GET_ACTION_AVAIL, 0, ctypes.byref(action)):
         return None
     return Requirement(
         "seccomp-notify",
