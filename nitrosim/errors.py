@@ -65,7 +65,7 @@ class Requirement:
 
 
 class HostNotSupportedError(NitroSimError):
-    """This machine lacks something that enclaves need; `missing` lists every item."""
+    """The machine lacks something that enclaves need; `missing` lists every item."""
 
     code = "HOST"
 

@@ -33,6 +33,6 @@ def prepare_parent(
         pid = connection.request("hello")["pid"]
         fds = (connection.fileno(), filter_file())
         words = [str(launcher_path()), "parent", str(pid), *map(str, fds), "--"]
-        yield ParentCommand([*words, *map(os.fspath, command)], fds)
+        yield ParentCommand([*words, *(os.fspath(word) for word in command)], fds)
     finally:
         connection.close()

@@ -28,4 +28,5 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_USAGE
     from nitrosim.instance import Instance  # noqa: PLC0415 - see nitrosim.cli.main
 
-    Instance(args.instance).exec_parent(args.program)
+    with Instance(args.instance) as instance:
+        instance.exec_parent(args.program)

@@ -11,7 +11,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "shutdown",
         help="end the instance and its enclaves",
-        description="End the hypervisor of the instance and every enclave on it. The root CA stays.",
+        description="End the hypervisor of the instance and every enclave on it. "
+        "The root CA stays.",
         allow_abbrev=False,
     )
     parser.set_defaults(run=run)

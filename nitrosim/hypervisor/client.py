@@ -19,13 +19,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nitrosim.errors import (
-    EnclaveError,
-    EnclaveTimeoutError,
-    HostNotSupportedError,
-    InstanceError,
-    Requirement,
-)
+from nitrosim.errors import EnclaveError, EnclaveTimeoutError, InstanceError
 from nitrosim.hypervisor.protocol import (
     CONTROL_SOCKET,
     LOCK_FILE,
@@ -35,11 +29,12 @@ from nitrosim.hypervisor.protocol import (
     send_message,
 )
 from nitrosim.places import Places, make_private
+from nitrosim.sandbox.hardware import refuse_real_hardware
+from nitrosim.sandbox.launcher import place_descriptors
 
 _BACKLOG = 128
 _START_LOCK = "start.lock"
 _LOG_TAIL = 2000
-_REAL_DEVICES = ("/dev/nsm", "/dev/nitro_enclaves")
 _ENCLAVE_CODES = frozenset({"NO_SUCH_ENCLAVE", "CONNECTION_RESET"})
 
 
@@ -115,26 +110,6 @@ def _error(code: str, message: str) -> Exception:
     return InstanceError(message, code=code)
 
 
-def refuse_real_hardware() -> None:
-    """Do not run beside real enclaves: nothing fake may be taken for real.
-
-    Raises:
-        HostNotSupportedError: this machine has a real NSM or can run real enclaves.
-
-    """
-    for device in _REAL_DEVICES:
-        if Path(device).exists():
-            raise HostNotSupportedError(
-                [
-                    Requirement(
-                        "no-real-hardware",
-                        f"{device} exists: this is an enclave, or an instance that can run real ones",
-                        "use nitro-cli here, and nitrosim on another machine",
-                    )
-                ]
-            )
-
-
 def connect(places: Places) -> Connection | None:
     """Connect to the hypervisor of an instance; None when it does not run."""
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -204,14 +179,7 @@ def _spawn(places: Places, *, owner: socket.socket | None) -> int:
         fds = {null: 0, log: 2, listener.fileno(): 3}
         if owner is not None:
             fds[owner.fileno()] = 4
-        above = max((*fds, *fds.values())) + 1
-        actions: list[tuple[int, ...]] = [
-            (os.POSIX_SPAWN_DUP2, fd, above + n) for n, fd in enumerate(fds)
-        ]
-        actions += [
-            (os.POSIX_SPAWN_DUP2, above + n, number) for n, number in enumerate(fds.values())
-        ]
-        actions += [(os.POSIX_SPAWN_CLOSE, above + n) for n in range(len(fds))]
+        actions = place_descriptors(fds)
         actions.append((os.POSIX_SPAWN_DUP2, 2, 1))
         try:
             return os.posix_spawn(
@@ -225,7 +193,7 @@ def _spawn(places: Places, *, owner: socket.socket | None) -> int:
                     "shared" if owner is None else "owned",
                 ],
                 environment,
-                file_actions=actions,  # type: ignore[arg-type]
+                file_actions=actions,
                 setsid=True,
                 setsigmask=(),
                 setsigdef=(signal.SIGINT, signal.SIGPIPE),

@@ -37,7 +37,7 @@ class DeviceCalls:
     """Answers to ioctl on the two devices of an enclave."""
 
     def ioctl(self, program: Program, notification: Notification) -> Answer:
-        """ioctl(fd, request, argument): one of the two requests that the filter lets through."""
+        """Answer ``ioctl`` with one of the two requests that the filter lets through."""
         thread, (fd, request, argument) = notification.thread, notification.args[:3]
         try:
             path = path_of(thread, fd)

@@ -71,7 +71,7 @@ class Specification:
 class Enclave:
     """One enclave. `end_callbacks` are called once, after its end."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of an instance, and what is new in this one
         self,
         loop: Loop,
         network: Network,

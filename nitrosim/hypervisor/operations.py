@@ -37,7 +37,7 @@ _CPU_POOL = (1, 5, 2, 6, 3, 7)
 class HypervisorOperations:
     """Serves requests on the enclaves, the network and the identity of one instance."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - the parts of an instance
         self,
         loop: Loop,
         network: Network,

@@ -37,7 +37,7 @@ class ParkedCall:
 
     __slots__ = ("_lot", "_timer", "listener", "notification", "pidfd", "retry", "sock")
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a value that closes itself
         self,
         lot: ParkingLot,
         listener: Listener,

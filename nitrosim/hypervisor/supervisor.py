@@ -104,7 +104,7 @@ class Supervisor:
                 answer = Fail(error.error)
             except GoneError:
                 return
-            except Exception:
+            except Exception:  # noqa: BLE001 - an answer is owed whatever happened
                 # Whatever it was, somebody waits for an answer: see the module's first rule.
                 program.listener.send(notification, 0, errno.EIO, native=False)
                 _log.exception("call %d of thread %d", notification.call, notification.thread)

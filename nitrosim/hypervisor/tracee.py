@@ -172,6 +172,6 @@ def path_of(thread: int, fd: int) -> str:
 
     """
     try:
-        return os.readlink(f"/proc/{thread}/fd/{fd & 0xFFFFFFFF}")
+        return os.readlink(f"/proc/{thread}/fd/{fd & 0xFFFFFFFF}")  # noqa: PTH115 - a hot path
     except FileNotFoundError as error:
         raise OSError(errno.EBADF, os.strerror(errno.EBADF)) from error

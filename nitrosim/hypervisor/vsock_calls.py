@@ -50,7 +50,7 @@ class VsockCalls:
         self._lender = lender
 
     def socket(self, program: Program, notification: Notification) -> Answer:
-        """socket(AF_VSOCK, type, protocol)."""
+        """Answer ``socket``: AF_VSOCK, type, protocol."""
         kind, protocol = as_int(notification.args[1]), as_int(notification.args[2])
         if kind & ~(_TYPE_MASK | _TYPE_FLAGS) or kind & _TYPE_MASK >= _FIRST_UNKNOWN_TYPE:
             return Fail(errno.EINVAL)
@@ -68,7 +68,7 @@ class VsockCalls:
         return Install(sock, os.O_CLOEXEC if kind & socket.SOCK_CLOEXEC else 0)
 
     def bind(self, _program: Program, notification: Notification) -> Answer:
-        """bind(fd, name, length)."""
+        """Answer ``bind``: fd, name, length."""
         with self._lender.borrow(notification) as borrowed:
             if borrowed is None:
                 return NATIVE
@@ -78,7 +78,7 @@ class VsockCalls:
             return _result(self._network.bind(borrowed.sock, borrowed.state, wanted))
 
     def listen(self, _program: Program, notification: Notification) -> Answer:
-        """listen(fd, backlog)."""
+        """Answer ``listen``: fd, backlog."""
         with self._lender.borrow(notification) as borrowed:
             if borrowed is None:
                 return NATIVE
@@ -86,14 +86,14 @@ class VsockCalls:
             return _result(self._network.listen(borrowed.sock, borrowed.state, backlog))
 
     def getsockname(self, _program: Program, notification: Notification) -> Answer:
-        """getsockname(fd, name, length)."""
+        """Answer ``getsockname``: fd, name, length."""
         with self._lender.borrow(notification) as borrowed:
             if borrowed is None:
                 return NATIVE
             return _give_name(notification, borrowed.state.local or _UNBOUND)
 
     def getpeername(self, _program: Program, notification: Notification) -> Answer:
-        """getpeername(fd, name, length)."""
+        """Answer ``getpeername``: fd, name, length."""
         with self._lender.borrow(notification) as borrowed:
             if borrowed is None:
                 return NATIVE
@@ -102,7 +102,7 @@ class VsockCalls:
             return _give_name(notification, borrowed.state.peer)
 
     def getsockopt(self, _program: Program, notification: Notification) -> Answer:
-        """getsockopt(fd, level, option, value, length) for AF_VSOCK, SO_DOMAIN, SO_PROTOCOL."""
+        """Answer ``getsockopt``: fd, level, option, value, length; for AF_VSOCK, SO_DOMAIN, SO_PROTOCOL."""
         with self._lender.borrow(notification) as borrowed:
             if borrowed is None:
                 return NATIVE
@@ -118,7 +118,7 @@ class VsockCalls:
             return SUCCESS
 
     def setsockopt(self, _program: Program, notification: Notification) -> Answer:
-        """setsockopt(fd, AF_VSOCK, option, value, length)."""
+        """Answer ``setsockopt``: fd, AF_VSOCK, option, value, length."""
         with self._lender.borrow(notification) as borrowed:
             if borrowed is None:
                 return NATIVE

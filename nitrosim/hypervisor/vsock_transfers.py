@@ -59,7 +59,7 @@ class VsockTransfers:
     # ---- connect ----
 
     def connect(self, program: Program, notification: Notification) -> Answer:
-        """connect(fd, name, length)."""
+        """Answer ``connect``: fd, name, length."""
         with self._lender.borrow(notification) as borrowed:
             if borrowed is None:
                 return NATIVE
@@ -81,11 +81,11 @@ class VsockTransfers:
     # ---- accept ----
 
     def accept(self, program: Program, notification: Notification) -> Answer:
-        """accept(fd, name, length)."""
+        """Answer ``accept``: fd, name, length."""
         return self._accept(program, notification, 0)
 
     def accept4(self, program: Program, notification: Notification) -> Answer:
-        """accept4(fd, name, length, flags)."""
+        """Answer ``accept4``: fd, name, length, flags."""
         return self._accept(program, notification, as_int(notification.args[3]))
 
     def _accept(self, program: Program, notification: Notification, flags: int) -> Answer:
@@ -158,7 +158,7 @@ class VsockTransfers:
     # ---- recvfrom ----
 
     def recvfrom(self, program: Program, notification: Notification) -> Answer:
-        """recvfrom(fd, buffer, size, flags, name, length) with a name buffer.
+        """Answer ``recvfrom``: fd, buffer, size, flags, name, length; with a name buffer.
 
         Natively it would give an AF_UNIX name; a vsock stream gives none (length 0).
         """

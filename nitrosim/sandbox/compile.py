@@ -32,7 +32,8 @@ def compile_launcher(source: Path, target: Path) -> None:
     if compiler is None:
         raise CompileError(
             f"no C compiler (looked for {', '.join(names)}); install one: "
-            "apt-get install gcc libc6-dev, or dnf install gcc glibc-static, or apk add gcc musl-dev"
+            "apt-get install gcc libc6-dev, or dnf install gcc glibc-static, "
+            "or apk add gcc musl-dev"
         )
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".launcher-") as scratch:
         built = Path(scratch, "launcher")

@@ -15,12 +15,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from nitrosim.errors import HostNotSupportedError, Requirement
 from nitrosim.sandbox.bpf import filter_program, supported_machine
 from nitrosim.sandbox.compile import CompileError, compile_launcher
 
 _CONTROL, _STARTED, _FILTER = 3, 4, 5
+#: One action of ``posix_spawn``, as the standard library takes it.
+FileAction = Any
 #: Python ignores SIGPIPE, and a client may ignore others; a program expects defaults.
 _DEFAULT_SIGNALS = tuple(
     number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)
@@ -78,7 +81,8 @@ def launcher_path() -> Path:
                 Requirement(
                     "launcher",
                     f"it was not built when nitrosim was installed, and cannot be now: {error}",
-                    "install a C compiler (apt-get install gcc libc6-dev), then run the command again",
+                    "install a C compiler (apt-get install gcc libc6-dev), then run the command "
+                    "again",
                 )
             ]
         ) from error
@@ -139,7 +143,7 @@ def launch_enclave(
             arguments[0],
             arguments,
             environment,
-            file_actions=_place(
+            file_actions=place_descriptors(
                 {theirs.fileno(): _CONTROL, started_theirs: _STARTED, filter_file(): _FILTER}
             ),
             setsigmask=(),
@@ -155,8 +159,8 @@ def launch_enclave(
     return Launch(pid, ours, started)
 
 
-def _place(fds: Mapping[int, int]) -> list[tuple[int, int, int]]:
-    """Return the file actions that put our descriptors at the launcher's numbers.
+def place_descriptors(fds: Mapping[int, int]) -> list[FileAction]:
+    """Return the actions of ``posix_spawn`` that put our descriptors at the child's numbers.
 
     A source may itself have one of those numbers: all go out of the way first.
     """
@@ -164,4 +168,4 @@ def _place(fds: Mapping[int, int]) -> list[tuple[int, int, int]]:
     away = [(os.POSIX_SPAWN_DUP2, fd, above + n) for n, fd in enumerate(fds)]
     home = [(os.POSIX_SPAWN_DUP2, above + n, number) for n, number in enumerate(fds.values())]
     gone = [(os.POSIX_SPAWN_CLOSE, above + n) for n in range(len(fds))]
-    return [*away, *home, *gone]  # type: ignore[list-item]
+    return [*away, *home, *gone]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from nitrosim.errors import HostNotSupportedError, Requirement
 from nitrosim.sandbox.bpf import supported_machine
+from nitrosim.sandbox.hardware import real_hardware
 from nitrosim.sandbox.launcher import launcher_path
 
 _CLONE_NEWUSER, _CLONE_NEWNS, _CLONE_NEWNET = 0x10000000, 0x00020000, 0x40000000
@@ -52,7 +53,7 @@ def checks() -> Iterator[Check]:
         ("kernel", "Linux 5.14 or later, for mounts and descriptors", _kernel),
         ("seccomp-notify", "system calls can be handed to the hypervisor", _notification),
         ("userns", "enclaves are isolated without root", _namespaces),
-        ("no-real-hardware", "fake and real enclaves do not live side by side", _real_hardware),
+        ("no-real-hardware", "fake and real enclaves do not live side by side", real_hardware),
     )
     for name, purpose, test in tests:
         missing = test()
@@ -161,14 +162,3 @@ def _can_enter_namespaces() -> int | None:
         os._exit(ctypes.get_errno() if failed else 0)
     _pid, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status) or None
-
-
-def _real_hardware() -> Requirement | None:
-    for device in ("/dev/nsm", "/dev/nitro_enclaves"):
-        if Path(device).exists():
-            return Requirement(
-                "no-real-hardware",
-                f"{device} exists: this is an enclave, or an instance that can run real ones",
-                "use nitro-cli here, and nitrosim on another machine",
-            )
-    return None
