@@ -304,17 +304,14 @@ def test_observer_hears_what_was_waived(forge, verifier):
     assert [s.number for s in steps if s.outcome is Outcome.SKIPPED] == [21, 22, 25, 26, 27]
 
 
-def test_details_are_printable_whatever_the_names(forge, verifier):
-    forge.change("regional", subject=f"evil\x1b[2J\n.{forge.region}.x")
+def test_details_are_printable_whatever_the_names(forge):
+    forge.change("root", subject="evil\x1b[2J\n")
+    verifier = Verifier([forge.chain()[0]], now=lambda: forge.now)
     steps = []
-    with pytest.raises(AttestationError):
-        verifier.verify(
-            forge.document(module_id=f"{forge.instance}-enc0000000000000000"),
-            UnsafeSkipPcrs(),
-            observer=steps.append,
-        )
+    verifier.verify(forge.document(), UnsafeSkipPcrs(), observer=steps.append)
 
     assert all(step.detail.isprintable() for step in steps)
+    assert steps[13].detail.startswith("evil\\x1b[2J\\n")
 
 
 class CountingKeys:

@@ -115,6 +115,27 @@ def test_debug_mode_and_age_are_shown(forge):
     assert "3 h left at issue, 1 h 30 min left now" in text
 
 
+def test_unknown_fields_and_a_document_from_the_future_are_shown(forge):
+    document = read_unverified(b"\xd2" + forge.document(nitrogpu_pcrs={}))
+    text = "\n".join(inspect.unverified_lines(document, forge.now - timedelta(seconds=90)))
+
+    assert "nitrogpu_pcrs" in text
+    assert "1 min 30 s from now" in text
+    assert "tag 18" in text
+
+
+def test_verdict_of_a_genuine_document_lists_all_steps(forge, nitrosim, save, tmp_path, capsys):
+    root = tmp_path / "root.der"
+    root.write_bytes(forge.root)
+    nitrosim("inspect", save(forge.document()), "--root", root)
+    lines = capsys.readouterr().out.splitlines()
+    start = lines.index(
+        f"with root {root}: GENUINE at its own time; PCRs and freshness were not judged"
+    )
+
+    assert len(lines) - start - 1 == 28
+
+
 def test_broken_certificate_is_shown_as_such(forge):
     document = read_unverified(forge.document(certificate=b"junk"))
     text = "\n".join(inspect.unverified_lines(document, forge.now))
