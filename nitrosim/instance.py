@@ -229,7 +229,7 @@ class Instance:
         """
         with prepare_parent(self._fresh_connection(), command) as prepared:
             for fd in prepared.fds:
-                os.set_inheritable(fd, True)  # noqa: FBT003 - the name says what is true
+                os.set_inheritable(fd, True)
             # Python ignores SIGPIPE, and an ignored signal stays so.
             signal.signal(signal.SIGPIPE, signal.SIG_DFL)
             os.execv(prepared.words[0], prepared.words)  # noqa: S606

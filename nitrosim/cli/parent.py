@@ -28,5 +28,5 @@ def run(args: argparse.Namespace) -> int:
         return EXIT_USAGE
     from nitrosim.instance import Instance  # noqa: PLC0415 - see nitrosim.cli.main
 
-    with Instance(args.instance) as instance:
-        instance.exec_parent(args.program)
+    instance = Instance(args.instance)
+    return instance.exec_parent(args.program)

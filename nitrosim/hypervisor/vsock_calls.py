@@ -102,7 +102,7 @@ class VsockCalls:
             return _give_name(notification, borrowed.state.peer)
 
     def getsockopt(self, _program: Program, notification: Notification) -> Answer:
-        """Answer ``getsockopt``: fd, level, option, value, length; for AF_VSOCK, SO_DOMAIN, SO_PROTOCOL."""
+        """Answer ``getsockopt`` at level AF_VSOCK, and of SO_DOMAIN and SO_PROTOCOL."""
         with self._lender.borrow(notification) as borrowed:
             if borrowed is None:
                 return NATIVE
