@@ -203,7 +203,7 @@ def test_malformed_certificates_are_refused(forge, case):
 
 
 def test_cases_start_from_a_certificate_that_is_accepted(forge):
-    assert read_certificate(forge.chain()[-1]).common_name == f"{forge.module}.{forge.region}.forge"
+    assert f"{forge.module}.{forge.region}.forge" == read_certificate(forge.chain()[-1]).common_name
 
 
 @pytest.mark.parametrize(
@@ -306,13 +306,13 @@ def test_our_chain_is_accepted_by_openssl(forge, tmp_path):
         text=True,
     )
 
-    assert done.stdout == "leaf: OK\n", done.stderr
+    assert "leaf: OK\n" == done.stdout, done.stderr
 
 
 def test_a_cursor_does_not_leave_its_container():
     inner = Cursor(bytes.fromhex("3003020101020102")).enter(0x30)
 
-    assert inner.integer() == 1
+    assert 1 == inner.integer()
     with pytest.raises(DerError):
         inner.integer()
 

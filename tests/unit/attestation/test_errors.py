@@ -43,10 +43,10 @@ def test_no_code_is_an_alias_of_another():
 
 
 def test_rendering():
-    assert str(Code.DIGEST("digest")) == "DIGEST: digest"
-    assert str(Code.DIGEST("digest", got=5)) == "DIGEST: digest, got 5"
-    assert str(Code.DIGEST("digest", got=b"\1\xff", expected="SHA384")) == (
-        "DIGEST: digest, got 01ff, expected SHA384"
+    assert "DIGEST: digest" == str(Code.DIGEST("digest"))
+    assert "DIGEST: digest, got 5" == str(Code.DIGEST("digest", got=5))
+    assert "DIGEST: digest, got 01ff, expected SHA384" == (
+        str(Code.DIGEST("digest", got=b"\1\xff", expected="SHA384"))
     )
 
 
@@ -54,7 +54,7 @@ def test_values_of_a_document_stay_on_the_line():
     error = Code.DIGEST("digest", got="SHA384\n\x1b[2J\u202e", expected="SHA384")
 
     assert str(error).isprintable()
-    assert error.got == "SHA384\\n\\x1b[2J\\u202e"
+    assert "SHA384\\n\\x1b[2J\\u202e" == error.got
 
 
 def test_long_values_are_cut():

@@ -62,17 +62,17 @@ def test_production_documents_are_accepted(read, name):
 def test_debug_documents_are_accepted_only_when_allowed(read, name):
     policy = Instance(ENCLAVES[name][:19])
 
-    assert refusal(read(name), policy, time=Historic()) == ("DEBUG_MODE", 26)
+    assert ("DEBUG_MODE", 26) == refusal(read(name), policy, time=Historic())
     document = Verifier.aws().verify(read(name), policy, time=Historic(), allow_debug=True)
     assert document.debug
 
 
 def test_damaged_signature_fails_at_its_step_only(read):
-    assert refusal(read(INVALID), time=Historic()) == ("BAD_SIGNATURE", 23)
+    assert ("BAD_SIGNATURE", 23) == refusal(read(INVALID), time=Historic())
 
 
 def test_nitrotpm_is_no_enclave(read):
-    assert refusal(read(TPM), time=Historic()) == ("WRONG_DOCUMENT_TYPE", 11)
+    assert ("WRONG_DOCUMENT_TYPE", 11) == refusal(read(TPM), time=Historic())
 
 
 def test_nitrotpm_is_accepted_as_what_it_is(read):
@@ -80,15 +80,15 @@ def test_nitrotpm_is_accepted_as_what_it_is(read):
         read(TPM), UnsafeSkipPcrs(), time=Historic(), document_type=DocumentType.NITROTPM
     )
 
-    assert len(document.pcrs) == 24
-    assert document.pcrs[17] == b"\xff" * 48
+    assert 24 == len(document.pcrs)
+    assert b"\xff" * 48 == document.pcrs[17]
 
 
 @pytest.mark.parametrize("name", ENCLAVES)
 def test_another_genuine_root_does_not_help(read, name):
     gov = Verifier.aws("aws-us-gov")
 
-    assert refusal(read(name), verifier=gov, time=Historic()) == ("UNTRUSTED_ROOT", 14)
+    assert ("UNTRUSTED_ROOT", 14) == refusal(read(name), verifier=gov, time=Historic())
 
 
 @pytest.mark.parametrize("name", ENCLAVES)
@@ -96,7 +96,7 @@ def test_old_documents_are_not_live(read, name):
     now = datetime(2026, 11, 23, tzinfo=UTC)
     verifier = Verifier.aws(now=lambda: now)
 
-    assert refusal(read(name), verifier=verifier, allow_debug=True) == ("CERTIFICATE_EXPIRED", 20)
+    assert ("CERTIFICATE_EXPIRED", 20) == refusal(read(name), verifier=verifier, allow_debug=True)
 
 
 @pytest.mark.parametrize("name", PRODUCTION)
@@ -137,7 +137,7 @@ def test_signed_image(read):
 
     assert Verifier.aws().verify(document, SignedBy(pcr8), time=Historic())
     unsigned = read("2022-11-09-prod-userdata-nonce")
-    assert refusal(unsigned, SignedBy(pcr8), time=Historic()) == ("PCR_MISMATCH", 25)
+    assert ("PCR_MISMATCH", 25) == refusal(unsigned, SignedBy(pcr8), time=Historic())
 
 
 def test_register_16_is_there_only_when_locked(read):
@@ -150,7 +150,7 @@ def test_register_16_is_there_only_when_locked(read):
 
     assert Verifier.aws().verify(read("2025-04-29-prod-17-pcrs"), policy, time=Historic())
     without = read("2024-12-13-prod-long-running")
-    assert refusal(without, policy, time=Historic()) == ("PCR_ABSENT", 25)
+    assert ("PCR_ABSENT", 25) == refusal(without, policy, time=Historic())
 
 
 @pytest.mark.parametrize("name", PRODUCTION)
@@ -168,4 +168,4 @@ def test_one_changed_byte_anywhere_is_refused(read, name):
             continue
         accepted.append(at)
 
-    assert accepted == []
+    assert [] == accepted

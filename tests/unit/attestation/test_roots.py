@@ -47,7 +47,7 @@ def test_the_document_is_not_its_own_trust_store(forge):
     with pytest.raises(AttestationError) as caught:
         Verifier.aws().verify(forge.document(), UnsafeSkipPcrs(), time=Historic())
 
-    assert caught.value.code == "UNTRUSTED_ROOT"
+    assert "UNTRUSTED_ROOT" == caught.value.code
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_unusable_roots_are_refused(roots):
     with pytest.raises(ExpectationError) as caught:
         Verifier(roots)
 
-    assert caught.value.code == "NO_ROOTS"
+    assert "NO_ROOTS" == caught.value.code
 
 
 def test_certificate_with_an_extra_byte_is_no_root(forge):

@@ -59,9 +59,9 @@ def test_content_of_a_verified_document(forge, verifier):
     assert forge.instance == document.instance_id
     assert forge.now == document.timestamp
     assert forge.now == document.evaluated_at
-    assert (document.user_data, document.nonce) == (b"user data", b"a fresh nonce")
+    assert (b"user data", b"a fresh nonce") == (document.user_data, document.nonce)
     assert document.public_key is None
-    assert (document.live, document.debug) == (True, False)
+    assert (True, False) == (document.live, document.debug)
 
 
 def test_a_verified_document_cannot_be_changed(forge, verifier):
@@ -101,13 +101,13 @@ def test_null_and_missing_are_the_same_for_optional_fields(forge, verifier, abse
         del fields["nonce"], fields["user_data"]
     document = verifier.verify(forge.document(cbor2.dumps(fields)), UnsafeSkipPcrs())
 
-    assert (document.nonce, document.user_data) == (None, None)
+    assert (None, None) == (document.nonce, document.user_data)
 
 
 def test_empty_is_not_null(forge, verifier):
     document = verifier.verify(forge.document(user_data=b""), UnsafeSkipPcrs())
 
-    assert document.user_data == b""
+    assert b"" == document.user_data
 
 
 def test_both_halves_of_s_are_accepted(forge, verifier):
@@ -157,8 +157,8 @@ def test_lenient_takes_what_strict_refuses(forge, verifier):
         verifier.verify(document, UnsafeSkipPcrs())
     verified = verifier.verify(document, UnsafeSkipPcrs(), strict=False)
 
-    assert verified.unknown_fields == ("nitrogpu_pcrs",)
-    assert len(verified.nonce) == 2000
+    assert ("nitrogpu_pcrs",) == verified.unknown_fields
+    assert 2000 == len(verified.nonce)
 
 
 def test_lenient_still_verifies_the_signature(forge, verifier):
@@ -166,7 +166,7 @@ def test_lenient_still_verifies_the_signature(forge, verifier):
     with pytest.raises(AttestationError) as caught:
         verifier.verify(document, UnsafeSkipPcrs(), strict=False)
 
-    assert caught.value.code == "BAD_SIGNATURE"
+    assert "BAD_SIGNATURE" == caught.value.code
 
 
 def test_nitrotpm_document_when_asked_for(forge, verifier):
@@ -176,7 +176,7 @@ def test_nitrotpm_document_when_asked_for(forge, verifier):
     )
 
     assert verified.document_type is DocumentType.NITROTPM
-    assert len(verified.pcrs) == 24
+    assert 24 == len(verified.pcrs)
 
 
 def test_register_24_of_a_tpm_is_refused(forge, verifier):
@@ -189,7 +189,7 @@ def test_register_24_of_a_tpm_is_refused(forge, verifier):
             document_type=DocumentType.NITROTPM,
         )
 
-    assert caught.value.code == "PCR_INDEX"
+    assert "PCR_INDEX" == caught.value.code
 
 
 def test_debug_mode_only_when_said_explicitly(forge, verifier):
@@ -277,7 +277,7 @@ def test_unusable_periods_are_refused(arguments):
     with pytest.raises(ExpectationError) as caught:
         Live(**arguments)
 
-    assert caught.value.code == "CLOCK"
+    assert "CLOCK" == caught.value.code
 
 
 # What is told and done on the way
@@ -292,7 +292,7 @@ def test_observer_hears_of_all_steps_in_order(forge, verifier):
     assert list(STEPS) == [step.number for step in steps]
     assert list(STEPS.values()) == [step.name for step in steps]
     # Only revocation was not asked for.
-    assert [step.number for step in steps if step.outcome is not Outcome.PASSED] == [21]
+    assert [21] == [step.number for step in steps if step.outcome is not Outcome.PASSED]
 
 
 def test_observer_hears_what_was_waived(forge, verifier):
@@ -301,7 +301,7 @@ def test_observer_hears_what_was_waived(forge, verifier):
         forge.document(), UnsafeSkipPcrs(), strict=False, allow_debug=True, observer=steps.append
     )
 
-    assert [s.number for s in steps if s.outcome is Outcome.SKIPPED] == [21, 22, 25, 26, 27]
+    assert [21, 22, 25, 26, 27] == [s.number for s in steps if s.outcome is Outcome.SKIPPED]
 
 
 def test_details_are_printable_whatever_the_names(forge):
@@ -340,7 +340,7 @@ def test_a_document_costs_five_signature_verifications(forge):
     verifier = Verifier([forge.root], now=lambda: forge.now, load_key=keys)
     verifier.verify(forge.document(), UnsafeSkipPcrs())
 
-    assert (keys.loaded, keys.verified) == (5, 5)
+    assert (5, 5) == (keys.loaded, keys.verified)
 
 
 def test_an_untrusted_root_costs_none(forge):
@@ -349,7 +349,7 @@ def test_an_untrusted_root_costs_none(forge):
     with pytest.raises(AttestationError):
         verifier.verify(forge.document(), UnsafeSkipPcrs())
 
-    assert (keys.loaded, keys.verified) == (0, 0)
+    assert (0, 0) == (keys.loaded, keys.verified)
 
 
 def test_a_policy_sees_nothing_before_the_signature_is_verified(forge, verifier):
@@ -365,7 +365,7 @@ def test_a_policy_sees_nothing_before_the_signature_is_verified(forge, verifier)
     assert not seen
 
     verifier.verify(forge.document(payload), Recorder())
-    assert len(seen) == 1
+    assert 1 == len(seen)
 
 
 def test_secrets_are_compared_in_constant_time(forge, verifier, monkeypatch):
@@ -402,7 +402,7 @@ def test_one_verifier_serves_many_threads(forge, verifier):
         return None
 
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(judge, range(40))) == [None, "NONCE_MISMATCH"] * 20
+        assert [None, "NONCE_MISMATCH"] * 20 == list(pool.map(judge, range(40)))
 
 
 def test_a_failed_verification_leaves_no_trace(forge, verifier):
@@ -433,7 +433,7 @@ def test_looking_without_verifying_takes_a_bad_signature(forge):
     document = read_unverified(forge.document(signature=forge.sign(b"other")))
 
     assert forge.module == document.claims.module_id
-    assert len(document.certificates) == 5
+    assert 5 == len(document.certificates)
 
 
 def test_import_needs_nothing_else_of_the_project():
@@ -448,7 +448,7 @@ def test_import_needs_nothing_else_of_the_project():
         [sys.executable, "-c", program], cwd=REPOSITORY, check=False, capture_output=True, text=True
     )
 
-    assert done.stdout == "[]\n", done.stderr
+    assert "[]\n" == done.stdout, done.stderr
 
 
 def test_verifying_is_not_slowed_down_by_hostile_nesting(verifier):

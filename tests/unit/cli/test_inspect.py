@@ -52,7 +52,7 @@ def save(tmp_path):
 
 
 def test_content_is_labelled_as_not_verified(forge, nitrosim, save, capsys):
-    assert nitrosim("inspect", save(forge.document())) == 0
+    assert 0 == nitrosim("inspect", save(forge.document()))
     lines = capsys.readouterr().out.splitlines()
 
     assert lines[0].startswith("NOT VERIFIED")
@@ -66,7 +66,7 @@ def test_unknown_root_is_refused_by_both_partitions(forge, nitrosim, save, capsy
     nitrosim("inspect", save(forge.document()))
     verdicts = [s for s in capsys.readouterr().out.splitlines() if s.startswith("with root")]
 
-    assert len(verdicts) == 2
+    assert 2 == len(verdicts)
     assert all("REFUSED at step 14" in verdict for verdict in verdicts)
 
 
@@ -77,7 +77,7 @@ def test_root_of_the_instance_is_tried_when_it_exists(forge, nitrosim, save, tmp
     nitrosim("--json", "inspect", save(forge.document()))
     verdicts = json.loads(capsys.readouterr().out)["verdicts"]
 
-    assert list(verdicts) == ["aws", "aws-us-gov", "instance"]
+    assert ["aws", "aws-us-gov", "instance"] == list(verdicts)
     assert verdicts["instance"]["ok"] is True
     assert list(range(1, 29)) == [step["number"] for step in verdicts["instance"]["steps"]]
 
@@ -98,8 +98,8 @@ def test_json_of_a_document(forge, nitrosim, save, capsys):
     assert forge.module == shown["module_id"]
     assert forge.instance == shown["instance_id"]
     assert forge.pcrs()[0].hex() == shown["pcrs"]["0"]
-    assert len(shown["certificates"]) == 5
-    assert shown["timestamp"] == "2030-06-01T12:00:00.000Z"
+    assert 5 == len(shown["certificates"])
+    assert "2030-06-01T12:00:00.000Z" == shown["timestamp"]
     assert shown["tagged"] is False
 
 
@@ -133,7 +133,7 @@ def test_verdict_of_a_genuine_document_lists_all_steps(forge, nitrosim, save, tm
         f"with root {root}: GENUINE at its own time; PCRs and freshness were not judged"
     )
 
-    assert len(lines) - start - 1 == 28
+    assert 28 == len(lines) - start - 1
 
 
 def test_broken_certificate_is_shown_as_such(forge):
@@ -153,14 +153,14 @@ def test_names_cannot_steer_the_terminal(forge, nitrosim, save, capsys):
 
 
 def test_bytes_that_are_no_document(nitrosim, save, capsys):
-    assert nitrosim("inspect", save(b"hello")) == 1
+    assert 1 == nitrosim("inspect", save(b"hello"))
     output = capsys.readouterr()
-    assert output.out == ""
-    assert output.err.count("\n") == 1
+    assert "" == output.out
+    assert 1 == output.err.count("\n")
 
 
 def test_missing_file(nitrosim, tmp_path, capsys):
-    assert nitrosim("inspect", tmp_path / "missing") == 2
+    assert 2 == nitrosim("inspect", tmp_path / "missing")
     assert "missing" in capsys.readouterr().err
 
 
@@ -186,7 +186,7 @@ def test_spans_have_two_units():
         inspect._span(timedelta(seconds=seconds)) for seconds in (0, 59, 60, 3661, 86400, 90061)
     ]
 
-    assert spans == ["0 s", "59 s", "1 min", "1 h 1 min", "1 d", "1 d 1 h"]
+    assert ["0 s", "59 s", "1 min", "1 h 1 min", "1 d", "1 d 1 h"] == spans
 
 
 @pytest.mark.parametrize(
@@ -198,8 +198,8 @@ def test_spans_have_two_units():
     ],
 )
 def test_real_documents(real_docs, nitrosim, name, aws, capsys):
-    assert nitrosim("--json", "inspect", real_docs / name) == 0
+    assert 0 == nitrosim("--json", "inspect", real_docs / name)
     verdicts = json.loads(capsys.readouterr().out)["verdicts"]
 
     assert aws == verdicts["aws"]["steps"][-1]["outcome"]
-    assert verdicts["aws-us-gov"]["steps"][-1]["outcome"] == "failed"
+    assert "failed" == verdicts["aws-us-gov"]["steps"][-1]["outcome"]

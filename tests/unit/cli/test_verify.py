@@ -57,11 +57,11 @@ def test_verified_content_on_standard_output(forge, files, capsys):
     document, root = files
     pcr0 = forge.pcrs()[0].hex()
 
-    assert (
-        nitrosim("verify", document, "--root", root, "--pcr", f"0={pcr0}", "--at", "document") == 0
+    assert 0 == nitrosim(
+        "verify", document, "--root", root, "--pcr", f"0={pcr0}", "--at", "document"
     )
     output = capsys.readouterr()
-    assert output.err == ""
+    assert "" == output.err
     assert forge.module in output.out
     assert pcr0 in output.out
     assert b"user data".hex() in output.out
@@ -75,7 +75,7 @@ def test_json_of_a_verified_document(forge, files, capsys):
     )
     shown = json.loads(capsys.readouterr().out)
 
-    assert status == 0
+    assert 0 == status
     assert shown["ok"] is True
     assert shown["live"] is False
     assert pcr0 == shown["pcrs"]["0"]
@@ -90,8 +90,8 @@ def test_refusal_is_one_line_and_status_1(forge, files, capsys):
     )
     output = capsys.readouterr()
 
-    assert status == 1
-    assert output.out == ""
+    assert 1 == status
+    assert "" == output.out
     pcr0 = forge.pcrs()[0].hex()
     assert f"PCR_MISMATCH: PCR0, got {pcr0}, expected {'ab' * 48}\n" == output.err
 
@@ -102,10 +102,10 @@ def test_refusal_as_json_keeps_the_line(files, capsys):
     output = capsys.readouterr()
     shown = json.loads(output.out)
 
-    assert status == 1
-    assert (shown["ok"], shown["code"], shown["step"]) == (False, "UNTRUSTED_ROOT", 14)
+    assert 1 == status
+    assert (False, "UNTRUSTED_ROOT", 14) == (shown["ok"], shown["code"], shown["step"])
     assert output.err.startswith("UNTRUSTED_ROOT: ")
-    assert output.err.count("\n") == 1
+    assert 1 == output.err.count("\n")
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_max_age_in_seconds(files):
     common = ("verify", document, "--root", root, "--unsafe-skip-pcr-check")
     late = ("--at", "2030-06-01T12:10:00Z", "--max-age")
 
-    assert nitrosim(*common, *late, "600") == 0
-    assert nitrosim(*common, *late, "599") == 1
+    assert 0 == nitrosim(*common, *late, "600")
+    assert 1 == nitrosim(*common, *late, "599")
 
 
 @pytest.mark.parametrize(
@@ -171,8 +171,8 @@ def test_debug_mode_needs_to_be_allowed(forge, tmp_path):
         "document",
     )
 
-    assert nitrosim(*common) == 1
-    assert nitrosim(*common, "--allow-debug") == 0
+    assert 1 == nitrosim(*common)
+    assert 0 == nitrosim(*common, "--allow-debug")
 
 
 def test_document_from_standard_input(files, monkeypatch):
@@ -180,8 +180,8 @@ def test_document_from_standard_input(files, monkeypatch):
     buffer = io.BytesIO(Path(document).read_bytes())
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(buffer=buffer))
 
-    assert (
-        nitrosim("verify", "-", "--root", root, "--unsafe-skip-pcr-check", "--at", "document") == 0
+    assert 0 == nitrosim(
+        "verify", "-", "--root", root, "--unsafe-skip-pcr-check", "--at", "document"
     )
 
 
@@ -189,7 +189,7 @@ def test_several_roots(files):
     document, root = files
     roots = ("--root", "aws", "--root", root, "--root", "aws-us-gov")
 
-    assert nitrosim("verify", document, *roots, "--unsafe-skip-pcr-check", "--at", "document") == 0
+    assert 0 == nitrosim("verify", document, *roots, "--unsafe-skip-pcr-check", "--at", "document")
 
 
 def test_root_of_the_instance(files, tmp_path, monkeypatch, capsys):
@@ -198,14 +198,14 @@ def test_root_of_the_instance(files, tmp_path, monkeypatch, capsys):
     common = ("--instance", "blue", "verify", document, "--root", "instance")
     demands = ("--unsafe-skip-pcr-check", "--at", "document")
 
-    assert nitrosim(*common, *demands) == 2
+    assert 2 == nitrosim(*common, *demands)
     assert "nitrosim --instance blue ca" in capsys.readouterr().err
 
     folder = tmp_path / "blue" / "ca"
     folder.mkdir(parents=True)
     (folder / "root.pem").write_bytes(Path(root).read_bytes())
 
-    assert nitrosim(*common, *demands) == 0
+    assert 0 == nitrosim(*common, *demands)
 
 
 @pytest.mark.parametrize(
@@ -233,14 +233,14 @@ def test_root_of_the_instance(files, tmp_path, monkeypatch, capsys):
 def test_unusable_command_is_status_2_with_a_clue(files, words, clue, capsys):
     document, _ = files
 
-    assert nitrosim("verify", document, *words) == 2
+    assert 2 == nitrosim("verify", document, *words)
     assert clue in capsys.readouterr().err
 
 
 def test_unreadable_file_is_status_2(tmp_path, capsys):
     missing = str(tmp_path / "missing.cbor")
 
-    assert nitrosim("verify", missing, "--unsafe-skip-pcr-check") == 2
+    assert 2 == nitrosim("verify", missing, "--unsafe-skip-pcr-check")
     assert missing in capsys.readouterr().err
 
 
@@ -264,8 +264,8 @@ def test_real_document(real_docs, capsys):
         "cf036a4703f07587c501ee45bb56a1aa"
     )
 
-    assert nitrosim("verify", name, "--pcr", f"2={pcr2}", "--at", "document") == 0
-    assert nitrosim("verify", name, "--pcr", f"2={pcr2}") == 1
+    assert 0 == nitrosim("verify", name, "--pcr", f"2={pcr2}", "--at", "document")
+    assert 1 == nitrosim("verify", name, "--pcr", f"2={pcr2}")
     assert capsys.readouterr().err.startswith("CERTIFICATE_EXPIRED: ")
 
 
@@ -280,4 +280,4 @@ def test_registering_the_command_loads_no_cryptography():
         [sys.executable, "-c", program], cwd=ATTESTATION_TESTS.parents[2], check=False
     )
 
-    assert done.returncode == 0
+    assert 0 == done.returncode
