@@ -73,6 +73,9 @@ class Console:
             self._fd = -1
         self._ended = True
 
+    def __del__(self) -> None:
+        self.close()
+
     def _wait(self, done: Callable[[], bool], timeout: float | None, what: str) -> None:
         deadline = None if timeout is None else time.monotonic() + timeout
         poll = select.poll()

@@ -25,6 +25,7 @@ from nitrosim.hypervisor.client import (
     start_owned,
     sweep_dead,
 )
+from nitrosim.hypervisor.protocol import Message
 from nitrosim.parent import prepare_parent
 from nitrosim.places import ephemeral_places, named_places
 from nitrosim.sandbox.requirements import missing_requirements
@@ -66,7 +67,17 @@ class Instance:
         else:
             self._places = named_places(name)
             self._owner = connect_or_start(self._places)
-        self._facts = self._owner.request("hello")
+        self._facts = self._greet()
+
+    def _greet(self) -> Message:
+        """Ask who the instance is; try once more if its hypervisor was just going away."""
+        try:
+            return self._owner.request("hello")
+        except InstanceError as error:
+            if error.code != "HYPERVISOR_GONE" or self._places.name is None:
+                raise
+        self._owner = connect_or_start(self._places)
+        return self._owner.request("hello")
 
     # ---- facts ----
 

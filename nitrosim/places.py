@@ -59,8 +59,15 @@ def instance_state(name: str) -> Path:
     check_instance_name(name)
     base = os.environ.get("NITROSIM_STATE")
     if not base:
-        home = os.environ.get("XDG_STATE_HOME") or str(Path("~/.local/state").expanduser())
-        base = str(Path(home, "nitrosim"))
+        home = os.environ.get("XDG_STATE_HOME")
+        try:
+            base = str(Path(home) if home else Path("~/.local/state").expanduser())
+        except RuntimeError as error:
+            raise InstanceError(
+                "this user has no home directory; set NITROSIM_STATE to a directory of your own",
+                code="INSTANCE_DIRECTORY",
+            ) from error
+        base = str(Path(base, "nitrosim"))
     return Path(base).absolute() / name
 
 

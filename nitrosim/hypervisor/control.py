@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -37,6 +38,11 @@ class Client:
     def refuse(self, error: RequestError) -> None:
         """Answer the request in hand with an error."""
         self._send({"ok": False, "code": error.code, "message": str(error)}, None)
+
+    def forget(self, callback: Callable[[], None]) -> None:
+        """Take `callback` out of `on_close`; unknown ones are ignored."""
+        with contextlib.suppress(ValueError):
+            self.on_close.remove(callback)
 
     def _send(self, message: Message, fd: int | None) -> None:
         try:

@@ -6,7 +6,6 @@ its EnclaveID. Byte strings travel as hexadecimal text, times in seconds.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 from collections.abc import Callable
@@ -31,6 +30,7 @@ _CIDS = range(4, CID_ANY)
 _REMEMBERED = 64
 # DEVIATION: CPU ids are those of a parent with 8 vCPUs (0 and its sibling 4 stay with the parent)
 # and are given out in turn, not exclusively; memory and CPUs are recorded, not enforced.
+_MOST_CPUS = 1024
 _CPU_POOL = (1, 5, 2, 6, 3, 7)
 
 
@@ -151,9 +151,14 @@ class HypervisorOperations:
         enclave.end_callbacks.append(lambda: self._ended_enclave(enclave))
         if not request.get("detach"):
             client.on_close.append(enclave.terminate)
+            enclave.end_callbacks.append(lambda: client.forget(enclave.terminate))
 
     def _specification(self, request: Message) -> Specification:
         cpu_count = int(request["cpu_count"])
+        if not 1 <= cpu_count <= _MOST_CPUS:
+            raise RequestError(
+                "ENCLAVE_CPUS", f"an enclave has 1 to {_MOST_CPUS} CPUs, not {cpu_count}"
+            )
         pool = [_CPU_POOL[(self._next_cpu + n) % len(_CPU_POOL)] for n in range(cpu_count)]
         self._next_cpu += cpu_count
         return Specification(
@@ -345,8 +350,7 @@ class HypervisorOperations:
                 withdraw()
 
         def expired() -> None:
-            with contextlib.suppress(ValueError):
-                client.on_close.remove(left)
+            client.forget(left)
             if pending():
                 withdraw()
                 client.refuse(RequestError("TIMEOUT", f"{what} within {request['timeout']} s"))

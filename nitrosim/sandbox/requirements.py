@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,7 +20,12 @@ from nitrosim.sandbox.bpf import supported_machine
 from nitrosim.sandbox.hardware import real_hardware
 from nitrosim.sandbox.launcher import launcher_path
 
-_CLONE_NEWUSER, _CLONE_NEWNS, _CLONE_NEWNET = 0x10000000, 0x00020000, 0x40000000
+#: Enter user, mount and network namespaces; the exit status is the errno of the refusal.
+_ENTER = """
+import ctypes, sys
+libc = ctypes.CDLL(None, use_errno=True)
+sys.exit(ctypes.get_errno() if libc.unshare(0x10000000 | 0x00020000 | 0x40000000) else 0)
+"""
 _NR_SECCOMP = {"x86_64": 317, "aarch64": 277}
 _GET_ACTION_AVAIL = 2
 _RET_USER_NOTIF = 0x7FC00000
@@ -155,10 +161,5 @@ def _reads(path: Path, value: str) -> bool:
 
 def _can_enter_namespaces() -> int | None:
     """Try in a child; return the errno of the refusal."""
-    pid = os.fork()
-    if pid == 0:
-        libc = ctypes.CDLL(None, use_errno=True)
-        failed = libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNS | _CLONE_NEWNET)
-        os._exit(ctypes.get_errno() if failed else 0)
-    _pid, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status) or None
+    done = subprocess.run([sys.executable, "-I", "-S", "-c", _ENTER], check=False)
+    return done.returncode or None
