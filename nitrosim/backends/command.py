@@ -161,9 +161,10 @@ def _needs(program: Path, search_path: str, *, inside_app: bool = False) -> Iter
         return
     if not is_shown(real):
         prefix = real.parent.parent
-        if real.parent.name in ("bin", "sbin", "libexec") and not _is_too_wide(prefix):
+        installed = real.parent.name in ("bin", "sbin", "libexec") and not _is_too_wide(prefix)
+        if installed:
             yield from _along(prefix)
-        if not inside_app and not program.is_relative_to(prefix):
+        if not inside_app and not (installed and program.is_relative_to(prefix)):
             yield from _along(program)
     interpreter = _interpreter(real, search_path)
     if interpreter is not None:
