@@ -62,7 +62,7 @@ def test_the_document_is_not_its_own_trust_store(forge):
         [b""],
         [b"\x30\x00"],
         [None],
-        [object()],
+        [3.5],
         ["-----BEGIN CERTIFICATE-----\nAAA\n-----END CERTIFICATE-----"],
         ["-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----"],
         ["-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----"],
