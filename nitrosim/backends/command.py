@@ -26,6 +26,10 @@ from nitrosim.sandbox.launcher import Operation
 
 #: Where the application directory is inside.
 APP = Path("/app")
+# DEVIATION: The program of a command is looked up on the caller's PATH, and a virtual environment,
+# the interpreter behind it and the installation prefix of a tool come along under their own paths;
+# an image has only what was put into it, and its init looks up names in /sbin, /usr/sbin, /bin and
+# /usr/bin.
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # DEVIATION: An enclave started from a command measures placeholders as kernel, command line and

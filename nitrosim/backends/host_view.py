@@ -15,6 +15,10 @@ from pathlib import Path
 
 from nitrosim.sandbox.launcher import Operation
 
+# DEVIATION: An enclave started from a command sees the system directories of this machine (/usr,
+# /bin, /lib and the like, read-only, and a selection of /etc) in place of the root file system of
+# an image, so it may find programs, libraries and a time zone there that the image will lack; when
+# root started it, it can also read what only root may read there.
 #: Directories that are shown as a whole where they exist.
 SYSTEM_DIRECTORIES = (
     "/usr",

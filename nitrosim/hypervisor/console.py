@@ -18,6 +18,10 @@ from collections.abc import Callable
 
 from nitrosim.hypervisor.loop import HUNG_UP, READABLE, WRITABLE, Loop
 
+# DEVIATION: The console can be read whether or not the enclave runs in debug mode, and ends with
+# everything that the program has written; hardware shows it in debug mode only.
+# DEVIATION: The console holds what the program has written and nothing else: no messages of a
+# kernel, a boot loader or an init.
 _KEPT = 4 * 1024 * 1024
 _READ_SIZE = 64 * 1024
 #: How far a lossless follower may lag before the program is held back.

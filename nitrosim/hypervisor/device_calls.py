@@ -33,6 +33,13 @@ _LONGEST_REQUEST = 0x1000
 _LONGEST_RESPONSE = 0x3000
 
 
+# DEVIATION: /dev/nsm is /dev/urandom under another name: read() gives random bytes and write()
+# takes them, where the driver gives EINVAL; its device number and its entries in /proc and /sys are
+# not those of a real one.
+# DEVIATION: Requests on a descriptor that was opened under another name than /dev/nsm, such as a
+# bind mount of it, give EINVAL.
+# DEVIATION: The Nitro Secure Module is no source of /dev/hwrng inside, and answers at the speed of
+# this machine.
 class DeviceCalls:
     """Answers to ioctl on the two devices of an enclave."""
 

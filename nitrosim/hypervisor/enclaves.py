@@ -39,6 +39,8 @@ _MESSAGE = 1024
 KILLED = 128 + signal.SIGKILL
 
 
+# DEVIATION: An enclave has an exit status, that of its program; hardware tells only that the
+# enclave has ended.
 class State(enum.StrEnum):
     """Where an enclave is in its life; the names are those of describe-enclaves."""
 

@@ -26,6 +26,7 @@ from nitrosim.authority import load_or_create_root
 from nitrosim.errors import InstanceError
 from nitrosim.places import make_private
 
+# DEVIATION: The simulated instance is in us-east-1 and has no IAM role, so PCR3 is zero.
 _FILE = "instance.json"
 _REGION = "us-east-1"
 

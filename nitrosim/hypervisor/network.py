@@ -29,6 +29,10 @@ from nitrosim.vsock.addresses import (
 _DEEP_BACKLOG = 4096
 
 
+# ASSUMPTION: connecting to a CID that nobody has, or to one that the caller may not reach, ends in
+# ETIMEDOUT after the connect timeout of the socket.
+# DEVIATION: An instance runs any number of enclaves, where a real parent instance runs at most
+# four.
 class Network:
     """The vsock network of one instance."""
 
@@ -154,6 +158,7 @@ class Network:
         for callback in self._waiting.pop((side, port), []):
             callback()
 
+    # DEVIATION: A port that the system chooses is a random one, where Linux counts up.
     def _free_port(self, side: Side) -> int:
         while True:
             port = int.from_bytes(os.urandom(4), "little")

@@ -28,6 +28,9 @@ from nitrosim.hypervisor.loop import READABLE, Loop, Timer
 from nitrosim.hypervisor.notify import Listener, Notification
 from nitrosim.hypervisor.tracee import GoneError, read_status
 
+# DEVIATION: A signal with a handler interrupts a waiting accept, connect or recvfrom up to 50 ms
+# late (half a second when a thousand calls wait), and such a call in a process of several threads
+# ends with EINTR even when the handler asked for it to be restarted.
 _SHORTEST_INTERVAL = 0.05
 _SECONDS_PER_CALL = 0.0005
 

@@ -46,6 +46,11 @@ _log = logging.getLogger(__name__)
 Handler = Callable[[Program, Notification], Answer]
 
 
+# DEVIATION: A program cannot install a seccomp filter with a listener of its own (EBUSY), because a
+# process tree can have one only and the simulator's is there already; this holds for programs of
+# the parent instance too, which therefore cannot start another simulated instance.
+# DEVIATION: When the hypervisor has ended, socket(AF_VSOCK) and the other served calls of programs
+# of the parent instance fail with ENOSYS.
 class Supervisor:
     """Serves the system calls of all programs of an instance."""
 

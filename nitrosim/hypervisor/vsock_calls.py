@@ -42,6 +42,13 @@ _MOST_SECONDS = (1 << 63) // 1000
 _UNBOUND = Address(CID_ANY, PORT_ANY)
 
 
+# DEVIATION: An emulated socket is an AF_UNIX stream socket, and calls that are not in the table of
+# served calls show it: SO_PEERCRED answers, descriptors can be sent with SCM_RIGHTS, MSG_OOB and
+# FIONREAD work, fstat and /proc/net/unix show its kind.
+# DEVIATION: On a socket that is not connected, read and recv give EINVAL and shutdown succeeds,
+# where vsock gives ENOTCONN for both.
+# DEVIATION: A socket that is not connected polls as hung up (POLLHUP), so a program that registers
+# it with epoll before connect can see one event that a vsock socket would not have.
 class VsockCalls:
     """Answers to the calls that set a socket up or ask about it."""
 
@@ -117,6 +124,9 @@ class VsockCalls:
             write_option(thread, args[3], args[4], value)
             return SUCCESS
 
+    # DEVIATION: The buffer sizes of SO_VM_SOCKETS_* are kept and given back but have no effect: how
+    # much a connection holds is the AF_UNIX limit of this machine (some 200 KB, less when it is
+    # written in many small pieces), where vsock holds the buffer size in bytes.
     def setsockopt(self, _program: Program, notification: Notification) -> Answer:
         """Answer ``setsockopt``: fd, AF_VSOCK, option, value, length."""
         with self._lender.borrow(notification) as borrowed:

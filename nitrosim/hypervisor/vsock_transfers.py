@@ -45,6 +45,15 @@ _INT = struct.Struct("=i")
 _MOST_RECEIVED = 256 * 1024
 
 
+# DEVIATION: What one side has written can be read by the other at once, and a connection is made at
+# once; nothing takes the time that it takes between two machines.
+# DEVIATION: A connection that the other side has closed still has a peer: getpeername gives its
+# address and connect gives EISCONN, where vsock may answer ENOTCONN and connect anew.
+# DEVIATION: When a side closes a connection with bytes in it that it has not read, the next read of
+# the other side after the last byte gives ECONNRESET, where vsock gives end of file.
+# DEVIATION: recvmsg with a name buffer returns the AF_UNIX name of the peer, because the buffer is
+# behind a pointer that the filter cannot follow; vsock returns no name.
+# DEVIATION: recvfrom with a name buffer returns at most 256 KiB at a time.
 class VsockTransfers:
     """Answers to the calls that wait for somebody else."""
 

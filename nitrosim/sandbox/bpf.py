@@ -26,6 +26,8 @@ from collections.abc import Iterable
 
 from nitrosim.sandbox.calls import CALLS, Argument, Call, Support
 
+# DEVIATION: Programs of another ABI than the machine's own (32-bit x86, x32) get ENOSYS for every
+# system call.
 _LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS
 _JUMP_IF_EQUAL = 0x15  # BPF_JMP | BPF_JEQ | BPF_K
 _JUMP_IF_GREATER_OR_EQUAL = 0x35  # BPF_JMP | BPF_JGE | BPF_K

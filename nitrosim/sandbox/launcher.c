@@ -327,6 +327,12 @@ static void execute(const struct operation *operation)
  * their ioctl is served. urandom answers an unknown ioctl with EINVAL and mmap
  * with ENODEV, as the NSM driver does; null answers ENOTTY, as vsock does.
  */
+/* DEVIATION: /dev holds null, zero, full, random, urandom, tty, console, pts, shm, nsm, vsock
+ * and the usual links; there is no /dev/kmsg, /dev/mem, /dev/hwrng or serial line, and /dev is
+ * not writable by the kernel (devtmpfs). */
+/* DEVIATION: /proc and /sys show the kernel, the processors and the memory of this machine;
+ * /sys is read-only or, in some containers, empty, /proc/sys cannot be written, and there is
+ * no /sys/fs/cgroup. */
 static void mount_system(int outer_root)
 {
 	static const char *const devices[][2] = {
@@ -380,6 +386,8 @@ static void enter_new_root(void)
 		die("cannot leave the old root directory");
 }
 
+/* DEVIATION: The console is a pseudo-terminal (/dev/pts/0, bound over /dev/console), where
+ * hardware has a serial line (/dev/ttyS0). */
 /* The console: a terminal of the enclave's own devpts. Returns its slave side. */
 static int open_console(void)
 {
@@ -492,6 +500,8 @@ static void execute_command(char **command, char **environment)
 
 static void __attribute__((noreturn)) run_program(char **command, int console)
 {
+	/* DEVIATION: Limits of the caller other than the number of open files are inherited, and
+	 * memory and processors of the enclave are not limited. */
 	const struct rlimit files = { 1024, 4096 }; /* what a kernel gives to its init */
 	char line[32];
 	int killable;
@@ -542,6 +552,17 @@ static void __attribute__((noreturn)) run_init(char **command)
 	_exit(0);
 }
 
+/* DEVIATION: The kernel inside is this machine's: system calls exist that the enclave kernel
+ * (4.14 in the images of AWS) lacks, and others may be forbidden by a container that the
+ * simulator runs in. */
+/* DEVIATION: Root inside is root of a user namespace: setting the clock, creating device
+ * nodes, loading modules, mounting block devices and writing the kernel's settings fail with
+ * EPERM or EROFS, where root of a real enclave may do them. */
+/* DEVIATION: When an ordinary user starts an enclave, only uid 0 and gid 0 exist inside, so
+ * changing to another user fails with EINVAL, and files of other users appear as those of
+ * nobody. */
+/* DEVIATION: setuid and setgid bits are ignored in the root directory and in the application
+ * directory. */
 static void enclave(char **arguments)
 {
 	int ready[2];
@@ -665,6 +686,11 @@ static void provide_vsock_device(void)
  * the ptrace policy of the host; and /dev can have a vsock device. Where the host
  * forbids it the program runs without.
  */
+/* DEVIATION: A program of the parent instance runs in a mount namespace of its own: what it
+ * mounts is not seen outside. */
+/* DEVIATION: A program of the parent instance that an ordinary user starts runs in a user
+ * namespace where only that user exists: files of other users appear as those of nobody, and
+ * because of no_new_privs setuid programs such as sudo gain nothing. */
 static void enter_parent_namespaces(void)
 {
 	const unsigned user = geteuid(), group = getegid();
