@@ -73,7 +73,9 @@ class Loop:
         poll = self._epoll.poll
         callbacks = self._callbacks
         while not self._stopped:
-            for fd, events in poll(self._run_timers()):
+            timeout = self._run_timers()
+            # A timer may have called stop: nothing else would wake us then.
+            for fd, events in poll(0 if self._stopped else timeout):
                 # An earlier callback of this round may have forgotten this one.
                 callback = callbacks.get(fd)
                 if callback is not None:
