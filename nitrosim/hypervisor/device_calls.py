@@ -23,11 +23,12 @@ import struct
 from nitrosim.hypervisor.answers import NATIVE, SUCCESS, Answer, Fail
 from nitrosim.hypervisor.notify import Notification
 from nitrosim.hypervisor.programs import Program
-from nitrosim.hypervisor.tracee import path_of, read_memory, write_memory
+from nitrosim.hypervisor.tracee import DescriptorPaths, read_memory, write_both, write_memory
 from nitrosim.sandbox.calls import NSM_IOCTL_RAW
 
 _NSM_RAW = struct.Struct("=QQQQ")
 _U32 = struct.Struct("=I")
+_U64 = struct.Struct("=Q")
 _RESPONSE_LENGTH_OFFSET = 24
 _LONGEST_REQUEST = 0x1000
 _LONGEST_RESPONSE = 0x3000
@@ -43,11 +44,14 @@ _LONGEST_RESPONSE = 0x3000
 class DeviceCalls:
     """Answers to ioctl on the two devices of an enclave."""
 
+    def __init__(self) -> None:
+        self._paths = DescriptorPaths()
+
     def ioctl(self, program: Program, notification: Notification) -> Answer:
         """Answer ``ioctl`` with one of the two requests that the filter lets through."""
         thread, (fd, request, argument) = notification.thread, notification.args[:3]
         try:
-            path = path_of(thread, fd)
+            path = self._paths.path(thread, fd)
         except OSError:  # EBADF: natively the call says so itself
             return NATIVE
         if request & 0xFFFFFFFF == NSM_IOCTL_RAW:
@@ -68,8 +72,6 @@ class DeviceCalls:
         # ASSUMPTION: an empty request is answered InvalidOperation like any other malformed one.
         request = read_memory(thread, request_at, request_length)
         response = program.nsm(request)[: min(response_room, _LONGEST_RESPONSE)]
-        write_memory(thread, response_at, response)
-        write_memory(
-            thread, argument + _RESPONSE_LENGTH_OFFSET, len(response).to_bytes(8, "little")
-        )
+        length_at = argument + _RESPONSE_LENGTH_OFFSET
+        write_both(thread, response_at, response, length_at, _U64.pack(len(response)))
         return SUCCESS

@@ -99,7 +99,9 @@ class Supervisor:
         notification = program.listener.receive()
         if notification is None:
             return
-        answer = self._answer_of_before(program, notification)
+        answer = None
+        if program.undelivered:
+            answer = self._answer_of_before(program, notification)
         if answer is None:
             try:
                 answer = self._handlers[notification.call](program, notification)
@@ -118,8 +120,6 @@ class Supervisor:
             self._deliver(program, notification, answer)
 
     def _answer_of_before(self, program: Program, notification: Notification) -> Answer | None:
-        if not program.undelivered:
-            return None
         kept = program.undelivered.pop(notification.thread, None)
         if kept is None:
             return None

@@ -20,28 +20,26 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import struct
 from pathlib import Path
 
 _NR_PIDFD_GETFD = 438
 _PIDFD_THREAD = os.O_EXCL
 _MOST = 1 << 20
+_MOST_DIRECTORIES = 64
 _ADDRESS_LIMIT = 1 << 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
-class _Vector(ctypes.Structure):
-    _fields_ = (("base", ctypes.c_uint64), ("length", ctypes.c_size_t))
-
-
 def _transfer_function(name: str) -> ctypes._NamedFuncPointer:
     function: ctypes._NamedFuncPointer = getattr(_libc, name)
-    vectors = ctypes.POINTER(_Vector)
+    # The two vectors are given as addresses: converting pointers would take as long as the call.
     function.argtypes = (
         ctypes.c_int,
-        vectors,
+        ctypes.c_void_p,
         ctypes.c_ulong,
-        vectors,
+        ctypes.c_void_p,
         ctypes.c_ulong,
         ctypes.c_ulong,
     )
@@ -58,8 +56,12 @@ _libc.syscall.restype = ctypes.c_long
 _buffer = ctypes.create_string_buffer(_MOST)
 _view = memoryview(_buffer).cast("B")
 _base = ctypes.addressof(_buffer)
-_local = (_Vector * 1)(_Vector(_base, 0))
-_remote = (_Vector * 1)()
+#: One ``struct iovec`` of ours and one of theirs; or one of ours and two of theirs.
+_ONE_TO_ONE = struct.Struct("=QQQQ")
+_ONE_TO_TWO = struct.Struct("=QQQQQQ")
+_vectors = ctypes.create_string_buffer(_ONE_TO_TWO.size)
+_ours = ctypes.addressof(_vectors)
+_theirs = _ours + 16
 
 
 class BadAddressError(Exception):
@@ -78,33 +80,60 @@ def read_memory(thread: int, address: int, size: int) -> bytes:
         GoneError: the process has ended.
 
     """
-    return _transfer(_readv, thread, address, size)
+    if size == 0:
+        return b""
+    _check_range(address, size)
+    _ONE_TO_ONE.pack_into(_vectors, 0, _base, size, address, size)
+    done = _readv(thread, _ours, 1, _theirs, 1, 0)
+    if done != size:
+        raise _failure(thread, done)
+    return _view[:size].tobytes()
 
 
 def write_memory(thread: int, address: int, data: bytes) -> None:
     """Write `data` (at most 1 MiB) at `address`; errors as :func:`read_memory`."""
-    _view[: len(data)] = data
-    _transfer(_writev, thread, address, len(data))
-
-
-def _transfer(function: ctypes._NamedFuncPointer, thread: int, address: int, size: int) -> bytes:
-    if not 0 <= size <= _MOST or address + size > _ADDRESS_LIMIT:
-        raise BadAddressError
+    size = len(data)
     if size == 0:
-        return b""
-    _local[0].length = size
-    _remote[0].base = address
-    _remote[0].length = size
-    done = function(thread, _local, 1, _remote, 1, 0)
-    if done == size:
-        return _view[:size].tobytes() if function is _readv else b""
+        return
+    _check_range(address, size)
+    _view[:size] = data
+    _ONE_TO_ONE.pack_into(_vectors, 0, _base, size, address, size)
+    done = _writev(thread, _ours, 1, _theirs, 1, 0)
+    if done != size:
+        raise _failure(thread, done)
+
+
+def write_both(thread: int, address: int, data: bytes, then_address: int, then: bytes) -> None:
+    """Write `data`, and if all of it could be written, `then`; errors as :func:`read_memory`."""
+    size, then_size = len(data), len(then)
+    if size == 0 or then_size == 0:
+        write_memory(thread, address, data)
+        write_memory(thread, then_address, then)
+        return
+    _check_range(address, size)
+    _check_range(then_address, then_size)
+    whole = size + then_size
+    _view[:whole] = data + then
+    _ONE_TO_TWO.pack_into(_vectors, 0, _base, whole, address, size, then_address, then_size)
+    done = _writev(thread, _ours, 1, _theirs, 2, 0)
+    if done != whole:
+        raise _failure(thread, done)
+
+
+def _check_range(address: int, size: int) -> None:
+    if not 0 < size <= _MOST or address + size > _ADDRESS_LIMIT:
+        raise BadAddressError
+
+
+def _failure(thread: int, done: int) -> Exception:
+    """Return the reason for a transfer that moved `done` bytes, less than all."""
     if done < 0:
         error = ctypes.get_errno()
         if error == errno.ESRCH:
-            raise GoneError
+            return GoneError()
         if error not in (errno.EFAULT, errno.EINVAL):
-            raise OSError(error, os.strerror(error), f"memory of thread {thread}")
-    raise BadAddressError
+            return OSError(error, os.strerror(error), f"memory of thread {thread}")
+    return BadAddressError()
 
 
 def open_process(thread: int) -> int:
@@ -164,14 +193,36 @@ def duplicate(pidfd: int, fd: int) -> int:
     raise OSError(error, os.strerror(error))
 
 
-def path_of(thread: int, fd: int) -> str:
-    """Return the path that descriptor `fd` of `thread` was opened under, as it sees it.
+class DescriptorPaths:
+    """Says under which paths descriptors of threads were opened.
 
-    Raises:
-        OSError: EBADF when there is no such descriptor.
-
+    It keeps ``/proc/TID/fd`` open for the threads that it was asked about, which halves the
+    time of the next answer. Such a directory belongs to its thread, not to the number: when
+    the number is another thread's, nothing is found in it.
     """
-    try:
-        return os.readlink(f"/proc/{thread}/fd/{fd & 0xFFFFFFFF}")  # noqa: PTH115 - a hot path
-    except FileNotFoundError as error:
-        raise OSError(errno.EBADF, os.strerror(errno.EBADF)) from error
+
+    def __init__(self) -> None:
+        self._directories: dict[int, int] = {}
+
+    def path(self, thread: int, fd: int) -> str:
+        """Return the path that descriptor `fd` of `thread` was opened under, as it sees it.
+
+        Raises:
+            OSError: EBADF when there is no such descriptor.
+
+        """
+        name = str(fd & 0xFFFFFFFF)
+        directory = self._directories.get(thread)
+        if directory is not None:
+            try:
+                return os.readlink(name, dir_fd=directory)
+            except (FileNotFoundError, ProcessLookupError):
+                os.close(self._directories.pop(thread))
+        try:
+            directory = os.open(f"/proc/{thread}/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+            if len(self._directories) >= _MOST_DIRECTORIES:
+                os.close(self._directories.pop(next(iter(self._directories))))
+            self._directories[thread] = directory
+            return os.readlink(name, dir_fd=directory)
+        except (FileNotFoundError, ProcessLookupError) as error:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF)) from error
