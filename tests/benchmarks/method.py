@@ -2,8 +2,7 @@
 
 Nothing here is a time: every figure is the ratio of a subject to a baseline that was measured in
 the same run. Both are measured alternately, slice by slice, so that whatever slows the machine
-slows both; the figure is the ratio of the two medians, and the spread of the slices' own ratios is
-shown with it. A figure has a *goal*, which is what is aimed for and published, and a *gate* some
+slows both; the figure is the median of the slices' ratios, and their quartiles are shown with it. A figure has a *goal*, which is what is aimed for and published, and a *gate* some
 way behind it, which is what fails a run. A figure short of its goal is measured again, up to a
 number of attempts, and the best counts: a disturbance only ever moves it one way for long.
 """
@@ -57,7 +56,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Ratio:
-    """A measured ratio: of the medians, with the quartiles of the slices' own ratios."""
+    """The median of the slices' ratios and their quartiles; the median times of both sides."""
 
     value: float
     low: float
@@ -103,7 +102,7 @@ def interleave(
 
 
 def ratio_of(pairs: Sequence[tuple[float, float]], *, rate: bool = False) -> Ratio:
-    """Return subject / baseline of (baseline, subject) times; with `rate`, the inverse.
+    """Return the ratio subject / baseline of (baseline, subject) times; with `rate`, the inverse.
 
     Raises:
         ValueError: fewer than two slices, which have no spread.
@@ -111,11 +110,10 @@ def ratio_of(pairs: Sequence[tuple[float, float]], *, rate: bool = False) -> Rat
     """
     if len(pairs) < 2:
         raise ValueError(f"expected at least two slices, got {len(pairs)}")
+    each = [first / second if rate else second / first for first, second in pairs]
+    low, value, high = statistics.quantiles(each, n=4, method="inclusive")
     baseline = statistics.median(first for first, _second in pairs)
     subject = statistics.median(second for _first, second in pairs)
-    each = [first / second if rate else second / first for first, second in pairs]
-    low, _middle, high = statistics.quantiles(each, n=4, method="inclusive")
-    value = baseline / subject if rate else subject / baseline
     return Ratio(value, low, high, baseline, subject, len(pairs))
 
 

@@ -45,7 +45,7 @@ def get_random(laboratory: Laboratory, method: Method) -> Iterator[Figure]:
 
     with laboratory.pinned():
         yield method.figure(
-            7, "GetRandom from inside / AF_UNIX 1 B RTT", GET_RANDOM, baseline, subject
+            7, "GetRandom from inside / AF_UNIX RTT, 1 B", GET_RANDOM, baseline, subject
         )
 
     def baseline_pinned() -> float:
