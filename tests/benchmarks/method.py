@@ -2,9 +2,10 @@
 
 Nothing here is a time: every figure is the ratio of a subject to a baseline that was measured in
 the same run. Both are measured alternately, slice by slice, so that whatever slows the machine
-slows both; the figure is the median of the slices' ratios, and their quartiles are shown with it. A figure has a *goal*, which is what is aimed for and published, and a *gate* some
-way behind it, which is what fails a run. A figure short of its goal is measured again, up to a
-number of attempts, and the best counts: a disturbance only ever moves it one way for long.
+slows both; the figure is the median of the slices' ratios, and their quartiles are shown with it.
+A figure has a *goal*, which is what is aimed for and published, and a *gate* some way behind it,
+which is what fails a run. A figure short of its goal is measured again, up to a number of
+attempts, and the best counts: a disturbance only ever moves it one way for long.
 """
 
 from __future__ import annotations
