@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from nitrosim.hypervisor.answers import Answer
 from nitrosim.hypervisor.notify import Listener, Notification
 from nitrosim.hypervisor.sockets import EmulatedSocket, Side, SocketTable
-from nitrosim.hypervisor.tracee import duplicate, open_process
+from nitrosim.hypervisor.tracee import GoneError, duplicate, open_process
 
 #: The Nitro Secure Module of an enclave: a CBOR request in, a CBOR answer out.
 NsmHandler = Callable[[bytes], bytes]
@@ -40,7 +39,7 @@ class Program:
     undelivered: dict[int, Undelivered] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Borrowed:
     """A duplicate of a program's emulated socket, for the length of one call."""
 
@@ -55,21 +54,43 @@ class SocketLender:
     def __init__(self, table: SocketTable) -> None:
         self._table = table
 
-    @contextmanager
-    def borrow(self, notification: Notification) -> Iterator[Borrowed | None]:
-        """Duplicate the socket in the first argument; None when it is none of ours.
+    def borrow(self, notification: Notification) -> Loan:
+        """Duplicate the socket in the first argument, for the length of a context."""
+        return Loan(self._table, notification.thread, notification.args[0])
 
-        The caller closes nothing: both descriptors end with the context, so what
-        shall live longer has to be duplicated again.
-        """
-        with _closing_fd(open_process(notification.thread)) as pidfd:
-            sock = _duplicate_socket(pidfd, notification.args[0])
-            if sock is None:
-                yield None
-                return
-            with sock:
-                state = self._table.find(sock)
-                yield Borrowed(sock, state, pidfd) if state is not None else None
+
+class Loan:
+    """The context of a borrowed socket; it is None when it is none of ours.
+
+    The borrower closes nothing: both descriptors end with the context, so what shall
+    live longer has to be duplicated again. A class, because a generator would take
+    as long as the system calls in it.
+    """
+
+    __slots__ = ("_fd", "_pidfd", "_sock", "_table", "_thread")
+
+    def __init__(self, table: SocketTable, thread: int, fd: int) -> None:
+        self._table = table
+        self._thread = thread
+        self._fd = fd
+        self._sock: socket.socket | None = None
+
+    def __enter__(self) -> Borrowed | None:
+        pidfd = self._pidfd = open_process(self._thread)
+        try:
+            sock = self._sock = _duplicate_socket(pidfd, self._fd)
+        except GoneError:
+            os.close(pidfd)
+            raise
+        state = None if sock is None else self._table.find(sock)
+        if sock is None or state is None:
+            return None
+        return Borrowed(sock, state, pidfd)
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._sock is not None:
+            self._sock.close()
+        os.close(self._pidfd)
 
 
 def _duplicate_socket(pidfd: int, fd: int) -> socket.socket | None:
@@ -87,11 +108,3 @@ def _duplicate_socket(pidfd: int, fd: int) -> socket.socket | None:
     except OSError:  # ENOTSOCK
         os.close(ours)
         return None
-
-
-@contextmanager
-def _closing_fd(fd: int) -> Iterator[int]:
-    try:
-        yield fd
-    finally:
-        os.close(fd)

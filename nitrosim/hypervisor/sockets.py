@@ -45,7 +45,7 @@ DEFAULT_BUFFER_MIN = 128
 DEFAULT_BUFFER_MAX = 256 * 1024
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Options:
     """The SO_VM_SOCKETS_* options of one socket: sizes in bytes, the timeout in seconds."""
 
@@ -53,6 +53,9 @@ class Options:
     buffer_min: int = DEFAULT_BUFFER_MIN
     buffer_max: int = DEFAULT_BUFFER_MAX
     connect_timeout: float = DEFAULT_CONNECT_TIMEOUT
+
+
+_DEFAULT_OPTIONS = Options()
 
 
 @dataclass(slots=True, eq=False)
@@ -77,7 +80,7 @@ class EmulatedSocket:
     pending: int = 0
     counted: bool = True
     returned: deque[socket.socket] = field(default_factory=deque)
-    options: Options = field(default_factory=Options)
+    options: Options = _DEFAULT_OPTIONS
 
     def forget_path(self) -> None:
         """Remove the file of a bound socket."""

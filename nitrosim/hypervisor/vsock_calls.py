@@ -10,6 +10,7 @@ import errno
 import os
 import socket
 import struct
+from dataclasses import replace
 
 from nitrosim.hypervisor.answers import NATIVE, SUCCESS, Answer, Fail, Install
 from nitrosim.hypervisor.arguments import (
@@ -133,7 +134,7 @@ class VsockCalls:
             if borrowed is None:
                 return NATIVE
             thread, args = notification.thread, notification.args
-            options = borrowed.state.options
+            state = borrowed.state
             option, length = as_int(args[2]), as_int(args[4])
             if option in (_CONNECT_TIMEOUT_OLD, _CONNECT_TIMEOUT_NEW):
                 seconds, micro = _TIMEVAL.unpack(
@@ -141,19 +142,29 @@ class VsockCalls:
                 )
                 if not (0 <= seconds < _MOST_SECONDS and 0 <= micro < 1_000_000):
                     return Fail(errno.ERANGE)
-                options.connect_timeout = seconds + micro / 1e6 or DEFAULT_CONNECT_TIMEOUT
+                timeout = seconds + micro / 1e6 or DEFAULT_CONNECT_TIMEOUT
+                state.options = replace(state.options, connect_timeout=timeout)
                 return SUCCESS
             if option not in (_BUFFER_SIZE, _BUFFER_MIN, _BUFFER_MAX):
                 return Fail(errno.ENOPROTOOPT)
             (value,) = _U64.unpack(_read_value(thread, args[3], length, _U64.size))
-            size = options.buffer_size
+            size, least, most = (
+                state.options.buffer_size,
+                state.options.buffer_min,
+                state.options.buffer_max,
+            )
             if option == _BUFFER_MIN:
-                options.buffer_min = value
+                least = value
             elif option == _BUFFER_MAX:
-                options.buffer_max = value
+                most = value
             else:
                 size = value
-            options.buffer_size = max(min(size, options.buffer_max), options.buffer_min)
+            state.options = replace(
+                state.options,
+                buffer_size=max(min(size, most), least),
+                buffer_min=least,
+                buffer_max=most,
+            )
             return SUCCESS
 
 
