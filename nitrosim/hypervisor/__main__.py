@@ -33,6 +33,7 @@ from nitrosim.hypervisor.supervisor import Supervisor
 
 _CONTROL_FD = 3
 _OWNER_FD = 4
+_MOST_FDS = 2**31 - 1
 #: A shared instance without work goes after this many seconds: long enough for the next command.
 _LINGER = 10.0
 
@@ -113,6 +114,9 @@ def main(arguments: list[str]) -> int:
         level=os.environ.get("NITROSIM_LOGLEVEL", "WARNING").upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
+    # What the client had open is none of our business: we would keep its pipes open, and
+    # hand them on to the programs in the enclaves.
+    os.closerange((_OWNER_FD if kind == "owned" else _CONTROL_FD) + 1, _MOST_FDS)
     # Held for as long as this process lives: tells the living from the dead. A predecessor
     # on its way out may still have it.
     lock = os.open(runtime / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -498,6 +498,18 @@ static void execute_command(char **command, char **environment)
 	errno = error;
 }
 
+/*
+ * glibc's posix_spawn, by which the launcher was started, leaves the two signals
+ * ignored that the library keeps to itself, and its sigaction refuses them. Other
+ * libraries use them as they like.
+ */
+static void restore_library_signals(void)
+{
+	static const uint64_t default_action[4];
+	for (int number = 32; number < SIGRTMIN; number++)
+		syscall(SYS_rt_sigaction, number, default_action, NULL, 8);
+}
+
 static void __attribute__((noreturn)) run_program(char **command, int console)
 {
 	/* DEVIATION: Limits of the caller other than the number of open files are inherited, and
@@ -510,6 +522,7 @@ static void __attribute__((noreturn)) run_program(char **command, int console)
 		die("cannot attach the console");
 	setrlimit(RLIMIT_NOFILE, &files);
 	umask(022);
+	restore_library_signals();
 	int listener = install_filter(&killable);
 	format(line, sizeof line, "filter %d", killable);
 	tell(line, listener);
