@@ -51,9 +51,9 @@ _MOST_RECEIVED = 256 * 1024
 # address and connect gives EISCONN, where vsock may answer ENOTCONN and connect anew.
 # DEVIATION: When a side closes a connection with bytes in it that it has not read, the next read of
 # the other side after the last byte gives ECONNRESET, where vsock gives end of file.
-# DEVIATION: recvmsg with a name buffer returns the AF_UNIX name of the peer, because the buffer is
-# behind a pointer that the filter cannot follow; vsock returns no name.
-# DEVIATION: recvfrom with a name buffer returns at most 256 KiB at a time.
+# DEVIATION: A recvmsg with a name buffer returns the AF_UNIX name of the peer, because the buffer
+# is behind a pointer that the filter cannot follow; vsock returns no name.
+# DEVIATION: A recvfrom with a name buffer returns at most 256 KiB at a time.
 class VsockTransfers:
     """Answers to the calls that wait for somebody else."""
 
