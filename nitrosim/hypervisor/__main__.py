@@ -110,6 +110,9 @@ class Hypervisor:
 def main(arguments: list[str]) -> int:
     """Run the hypervisor of the instance in `arguments`."""
     state, runtime, kind = Path(arguments[0]), Path(arguments[1]), arguments[2]
+    # What the first client happened to inherit (the pipe of a shell, say) must not stay open
+    # for as long as this process lives.
+    os.closerange((_OWNER_FD if kind == "owned" else _CONTROL_FD) + 1, os.sysconf("SC_OPEN_MAX"))
     logging.basicConfig(
         level=os.environ.get("NITROSIM_LOGLEVEL", "WARNING").upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
