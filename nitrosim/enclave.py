@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any
 
 from nitrosim.console import Console
 from nitrosim.errors import EnclaveError
+from nitrosim.hypervisor.client import Connection
 
-if TYPE_CHECKING:
-    from nitrosim.instance import Instance
+#: Gives a connection of its own for one request: requests may wait, on any thread.
+Asking = Callable[[], AbstractContextManager[Connection]]
 
 
 class Enclave:
@@ -22,8 +24,8 @@ class Enclave:
     debug mode.
     """
 
-    def __init__(self, instance: Instance, facts: Mapping[str, Any], console_fd: int) -> None:
-        self._instance = instance
+    def __init__(self, asking: Asking, facts: Mapping[str, Any], console_fd: int) -> None:
+        self._asking = asking
         self._number: int = facts["number"]
         self.name: str = facts["name"]
         self.cid: int = facts["cid"]
@@ -48,7 +50,7 @@ class Enclave:
             EnclaveError: ``ENCLAVE_ENDED`` or ``CONNECTION_RESET``.
 
         """
-        with self._instance.asking() as ask:
+        with self._asking() as ask:
             _answer, fd = ask.request_with_fd(
                 "connect", enclave=self._number, port=port, timeout=timeout
             )
@@ -64,7 +66,7 @@ class Enclave:
             EnclaveTimeoutError: it has not ended within `timeout` seconds.
 
         """
-        with self._instance.asking() as ask:
+        with self._asking() as ask:
             status: int = ask.request("wait", enclave=self._number, timeout=timeout)["status"]
         return status
 
@@ -74,7 +76,7 @@ class Enclave:
         An enclave that has ended already keeps its status.
         """
         try:
-            with self._instance.asking() as ask:
+            with self._asking() as ask:
                 status: int = ask.request("terminate", enclave=self._number)["status"]
         except EnclaveError as error:
             if error.code != "ENCLAVE_ENDED":
@@ -87,7 +89,7 @@ class Enclave:
 
         What the program in the enclave would get from ``/dev/nsm``.
         """
-        with self._instance.asking() as ask:
+        with self._asking() as ask:
             answer = ask.request("nsm", enclave=self._number, request=request.hex())
         return bytes.fromhex(answer["response"])
 

@@ -178,11 +178,11 @@ class Instance:
                 raise HostNotSupportedError(missing) from error
             raise
         assert console is not None
-        return Enclave(self, answer["enclave"], console)
+        return Enclave(self._asking, answer["enclave"], console)
 
     def enclaves(self) -> list[Enclave]:
         """Return the enclaves that run now, oldest first."""
-        with self.asking() as ask:
+        with self._asking() as ask:
             names = [facts["number"] for facts in ask.request("list")["enclaves"]]
         found = []
         for number in names:
@@ -197,12 +197,12 @@ class Instance:
             EnclaveError: ``NO_SUCH_ENCLAVE``.
 
         """
-        with self.asking() as ask:
+        with self._asking() as ask:
             for facts in ask.request("list")["enclaves"]:
                 if name in (facts["name"], facts["module_id"], facts["number"]):
                     _answer, console = ask.request_with_fd("console", enclave=facts["number"])
                     assert console is not None
-                    return Enclave(self, facts, console)
+                    return Enclave(self._asking, facts, console)
         raise EnclaveError(f"no enclave {name!r} runs in this instance", code="NO_SUCH_ENCLAVE")
 
     # ---- the parent's side of vsock ----
@@ -214,7 +214,7 @@ class Instance:
             InstanceError: ``PORT_IN_USE``.
 
         """
-        with self.asking() as ask:
+        with self._asking() as ask:
             answer, fd = ask.request_with_fd("listen", port=port)
         assert fd is not None
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
@@ -268,7 +268,7 @@ class Instance:
         self.close()
 
     @contextlib.contextmanager
-    def asking(self) -> Iterator[Connection]:
+    def _asking(self) -> Iterator[Connection]:
         """Give a connection of its own for one request: requests may wait, on any thread."""
         connection = self._fresh_connection()
         try:
