@@ -1,1 +1,1 @@
-"""nitrosim."""
+"""The command line: one module per sub-command, each light until it runs."""
