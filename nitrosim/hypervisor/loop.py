@@ -72,10 +72,12 @@ class Loop:
         """Call back until :meth:`stop`."""
         poll = self._epoll.poll
         callbacks = self._callbacks
-        while not self._stopped:
+        while True:
             timeout = self._run_timers()
-            # A timer may have called stop: nothing else would wake us then.
-            for fd, events in poll(0 if self._stopped else timeout):
+            # Looked at after the timers: one may have called stop, and nothing else would wake us.
+            if self._stopped:
+                break
+            for fd, events in poll(timeout):
                 # An earlier callback of this round may have forgotten this one.
                 callback = callbacks.get(fd)
                 if callback is not None:
