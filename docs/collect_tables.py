@@ -1,0 +1,39 @@
+# noqa: INP001 - a script, not a package
+"""Write the tables that are data of the program into errors.md, compatibility.md and verify.md."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import sys
+
+from generated import main
+
+from nitrosim.attestation.errors import Code
+from nitrosim.attestation.steps import STEPS
+from nitrosim.cli.main import main as nitrosim
+
+
+def _errors() -> str:
+    """Every code with the step that refuses, its class and its meaning, in order of the steps."""
+    rows = [
+        f"| `{code.name}` | {code.step} | `{code.error.__name__}` | {code.meaning} |"
+        for code in sorted(Code, key=lambda code: code.step)
+    ]
+    return "\n".join(["| code | step | error | meaning |", "|---|---|---|---|", *rows])
+
+
+def _compatibility() -> str:
+    with contextlib.redirect_stdout(io.StringIO()) as output:
+        nitrosim(["compat", "--markdown"])
+    return output.getvalue()
+
+
+def _steps() -> str:
+    rows = [f"{number}. {name}" for number, name in STEPS.items()]
+    return "\n".join(rows)
+
+
+if __name__ == "__main__":
+    pages = {"errors.md": _errors(), "compatibility.md": _compatibility(), "verify.md": _steps()}
+    sys.exit(main(pages, description=__doc__))
