@@ -36,7 +36,7 @@ bench: $(STAMP) ## Measure speed, as ratios to what the machine can do
 
 # An interpreter that is missing, too old or stripped gets one message here instead of a traceback
 # later. A virtual environment whose own interpreter has gone away is made anew.
-$(STAMP): pyproject.toml hatch_build.py nitrosim/sandbox/launcher.c nitrosim/sandbox/compile.py
+$(STAMP): pyproject.toml hatch_build.py nitrosim/sandbox/compile.py $(wildcard nitrosim/sandbox/native/*)
 	@command -v "$(PYTHON)" >/dev/null || { \
 		echo "setup: no $(PYTHON) on PATH. Install Python 3.11 or newer: apt-get install python3 python3-venv" >&2; \
 		exit 1; }

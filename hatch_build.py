@@ -16,7 +16,7 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 
 class LauncherBuildHook(BuildHookInterface):  # type: ignore[type-arg]
-    """Compile ``nitrosim/sandbox/launcher.c`` and tag the wheel for this platform."""
+    """Compile ``nitrosim/sandbox/native`` and tag the wheel for this platform."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Run before the wheel (or the editable install) is put together."""
@@ -30,7 +30,7 @@ class LauncherBuildHook(BuildHookInterface):  # type: ignore[type-arg]
         compile_module = importlib.util.module_from_spec(spec)
         spec.loader.exec_module(compile_module)
         try:
-            compile_module.compile_launcher(package / "launcher.c", package / "launcher")
+            compile_module.compile_launcher(package / "native", package / "launcher")
         except compile_module.CompileError as error:
             self.app.display_warning(f"nitrosim: the launcher was not built: {error}")
             return

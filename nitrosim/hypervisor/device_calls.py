@@ -10,7 +10,7 @@ Facts about the NSM driver (Linux drivers/misc/nsm.c):
 - An answer longer than the caller's buffer is cut without a word; the length
   written back is the number of bytes copied, and every client relies on it.
 
-The devices are other character devices bound over these names (see launcher.c).
+The devices are other character devices bound over these names (see sandbox/native/system.c).
 What tells a call apart from the same number on another file is the path the
 descriptor was opened under.
 """

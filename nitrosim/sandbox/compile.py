@@ -18,8 +18,8 @@ class CompileError(Exception):
     """The launcher could not be compiled; the message names the command that fixes it."""
 
 
-def compile_launcher(source: Path, target: Path) -> None:
-    """Compile `source` into the static executable `target`, replacing it atomically.
+def compile_launcher(sources: Path, target: Path) -> None:
+    """Compile the C files in `sources` into the static executable `target`, atomically.
 
     The compiler is ``$CC``, else the first of ``cc``, ``gcc``, ``clang`` on PATH.
 
@@ -38,14 +38,14 @@ def compile_launcher(source: Path, target: Path) -> None:
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=".launcher-") as scratch:
         built = Path(scratch, "launcher")
         done = subprocess.run(
-            [compiler, *_FLAGS, "-o", str(built), str(source)],
+            [compiler, *_FLAGS, "-o", str(built), *sorted(map(str, sources.glob("*.c")))],
             capture_output=True,
             text=True,
             check=False,
         )
         if done.returncode != 0:
             raise CompileError(
-                f"{compiler} could not build {source.name} as a static program "
+                f"{compiler} could not build the launcher as a static program "
                 "(a static C library is needed: apt-get install libc6-dev, or dnf install "
                 f"glibc-static, or apk add musl-dev):\n{done.stderr.strip()}"
             )

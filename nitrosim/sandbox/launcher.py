@@ -1,6 +1,6 @@
 """Find the launcher, and start it. Linux only.
 
-The launcher (launcher.c) is a plan followed by a loop: this module writes the
+The launcher (native/launcher.c) is a plan followed by a loop: this module writes the
 plan. What the plan may contain is in :data:`Operation`.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import os
 import signal
 import socket
@@ -65,16 +66,16 @@ def launcher_path() -> Path:
 
     """
     package = Path(__file__).parent
-    source = package / "launcher.c"
-    for directory in (package, _cache_directory()):
-        candidate = directory / "launcher"
-        with contextlib.suppress(OSError):
-            if candidate.stat().st_mtime >= source.stat().st_mtime or directory == package:
-                return candidate
-    target = package if os.access(package, os.W_OK) else _cache_directory()
+    sources = package / "native"
+    ours = package / "launcher"
+    if ours.exists():
+        return ours
+    compiled = _cache_directory() / f"launcher-{_fingerprint(sources)}"
+    if compiled.exists():
+        return compiled
     try:
-        target.mkdir(parents=True, exist_ok=True)
-        compile_launcher(source, target / "launcher")
+        compiled.parent.mkdir(parents=True, exist_ok=True)
+        compile_launcher(sources, compiled)
     except (CompileError, OSError) as error:
         raise HostNotSupportedError(
             [
@@ -86,12 +87,20 @@ def launcher_path() -> Path:
                 )
             ]
         ) from error
-    return target / "launcher"
+    return compiled
 
 
 def _cache_directory() -> Path:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path("~/.cache").expanduser())
     return Path(base, "nitrosim")
+
+
+def _fingerprint(sources: Path) -> str:
+    """Return what changes with the sources: a launcher of other sources is another program."""
+    digest = hashlib.sha256()
+    for file in sorted(sources.iterdir()):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 @cache

@@ -1,0 +1,100 @@
+/* An enclave: namespaces, its init, and the order in which it is set up. */
+#include "launcher.h"
+
+/* init: reap everything; when the command ends, say how, and end the enclave with it. */
+static void __attribute__((noreturn)) run_init(char **command)
+{
+	char line[32];
+	int status;
+	int console = open_console();
+	pid_t program = fork();
+	if (program < 0)
+		die("cannot fork");
+	if (program == 0) {
+		fcntl(CONTROL, F_SETFD, FD_CLOEXEC);
+		fcntl(STARTED, F_SETFD, FD_CLOEXEC);
+		run_program(command, console);
+	}
+	close(STARTED);
+	close(FILTER);
+	close(console);
+	for (int fd = 0; fd < 3; fd++)
+		close(fd);
+	for (;;) {
+		pid_t ended = waitpid(-1, &status, 0);
+		if (ended < 0 && errno != EINTR)
+			die("cannot wait for the command");
+		if (ended == program)
+			break;
+	}
+	compose(line, sizeof line, "exit %d", status);
+	tell(line, -1);
+	_exit(0);
+}
+
+/* DEVIATION: The kernel inside is this machine's: system calls exist that the enclave kernel
+ * (4.14 in the images of AWS) lacks, and others may be forbidden by a container that the
+ * simulator runs in. */
+/* DEVIATION: Root inside is root of a user namespace: setting the clock, creating device
+ * nodes, loading modules, mounting block devices and writing the kernel's settings fail with
+ * EPERM or EROFS, where root of a real enclave may do them. */
+/* DEVIATION: When an ordinary user starts an enclave, only uid 0 and gid 0 exist inside, so
+ * changing to another user fails with EINVAL, and files of other users appear as those of
+ * nobody. */
+/* DEVIATION: The setuid and setgid bits are ignored in the root directory and in the application
+ * directory. */
+void enclave(char **arguments)
+{
+	int ready[2];
+	char byte;
+	const int outer_root = geteuid() == 0;
+	const unsigned user = geteuid(), group = getegid();
+	char **command = parse_operations(arguments);
+	if (pipe2(ready, O_CLOEXEC) < 0)
+		die("cannot create a pipe");
+
+	int pidfd = -1;
+	struct clone_args clone = {
+		.flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC
+			| CLONE_NEWUTS | CLONE_NEWCGROUP | CLONE_PARENT | CLONE_PIDFD,
+		.pidfd = (uintptr_t)&pidfd,
+	};
+	long init = syscall(NR_clone3, &clone, sizeof clone);
+	if (init < 0)
+		die("cannot create namespaces");
+	if (init > 0) {
+		char line[32];
+		if (outer_root) {
+			map_all(init, "uid_map");
+			map_all(init, "gid_map");
+		}
+		compose(line, sizeof line, "init %ld", init);
+		tell(line, pidfd);
+		if (write(ready[1], "", 1) != 1)
+			die("cannot release init");
+		_exit(0);
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (read(ready[0], &byte, 1) != 1)
+		_exit(125);
+	close(ready[0]);
+	close(ready[1]);
+	if (outer_root) {
+		if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
+			die("cannot become root of the enclave");
+	} else {
+		map_one(0, user, 0, group);
+	}
+	/* After the change of credentials: it clears the death signal. */
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
+		die("cannot make mounts private");
+	open_sources();
+	if (mount("tmpfs", NEW_ROOT, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0)
+		die("cannot mount the root file system");
+	mount_system(outer_root);
+	execute_operations();
+	enter_new_root();
+	sethostname("(none)", 6);
+	run_init(command);
+}
