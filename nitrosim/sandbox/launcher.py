@@ -6,7 +6,6 @@ plan. What the plan may contain is in :data:`Operation`.
 
 from __future__ import annotations
 
-import contextlib
 import fcntl
 import hashlib
 import os
