@@ -79,7 +79,7 @@ def _topic(name: str) -> str:
 def _polish(sentence: str) -> str:
     """Make a sentence of the comment: a capital letter first, and nothing that is Markdown."""
     sentence = " ".join(sentence.split()).replace("*", r"\*").replace("<", r"\<")
-    first = sentence.split(None, 1)[0]
+    first = sentence.split(None, 1)[0].rstrip(",.:")
     return sentence[0].upper() + sentence[1:] if first.isalpha() else sentence
 
 
