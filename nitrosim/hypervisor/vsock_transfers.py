@@ -85,7 +85,11 @@ class VsockTransfers:
                 return LATER
             # DEVIATION: A non-blocking connect is finished when it returns: 0, ECONNRESET or
             # ETIMEDOUT at once, where hardware returns EINPROGRESS and reports through SO_ERROR.
-            return Fail(error) if error else SUCCESS
+            if error:
+                return Fail(error)
+            if not os.get_blocking(borrowed.sock.fileno()):
+                _wake_writers(borrowed.sock)
+            return SUCCESS
 
     # ---- accept ----
 
@@ -245,3 +249,14 @@ def _is_readable(sock: socket.socket) -> bool:
     poll = select.poll()
     poll.register(sock, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _wake_writers(sock: socket.socket) -> None:
+    """Tell whoever has polled `sock` since before it was connected that it is writable.
+
+    AF_UNIX wakes nobody at the connecting end, and an edge-triggered epoll would wait for
+    ever. Setting the size of the send buffer does, even to what it is: the kernel keeps
+    twice the number that it is given.
+    """
+    size = sock.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size // 2)

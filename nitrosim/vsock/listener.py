@@ -31,7 +31,10 @@ class Listener:
         `timeout` is in seconds, None waits for ever; TimeoutError when it has passed.
         """
         self._sock.settimeout(timeout)
-        connection, _name = self._sock.accept()
+        try:
+            connection, _name = self._sock.accept()
+        except BlockingIOError as error:  # what a timeout of 0 gives
+            raise TimeoutError(f"no connection waits on port {self.port}") from error
         connection.settimeout(None)
         return connection, address_in_name(connection.getpeername())
 
