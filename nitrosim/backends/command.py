@@ -65,7 +65,7 @@ def image_from_command(
         raise EnclaveError("there is no command to run", code="COMMAND_NOT_FOUND")
     search_path = os.environ.get("PATH", os.defpath) if search_path is None else search_path
     app_dir = None if app_dir is None else _check_app_dir(app_dir)
-    found = find_command(command[0], search_path)
+    found = find_command(_outside(command[0], app_dir), search_path)
     operations = list(host_view())
     if app_dir is not None:
         operations.append(Operation("overlay", (str(app_dir), str(APP))))
@@ -89,6 +89,13 @@ def image_from_command(
             application=_application(whole_command, environment, app_dir),
         ),
     )
+
+
+def _outside(name: str, app_dir: Path | None) -> str:
+    """Return where the host has a program that is named as it is called inside: /app/x."""
+    if app_dir is None or not Path(name).is_relative_to(APP):
+        return name
+    return str(app_dir / Path(name).relative_to(APP))
 
 
 def hints(command: Sequence[str], app_dir: Path | None) -> list[str]:
