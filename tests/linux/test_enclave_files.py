@@ -2,7 +2,6 @@
 
 import os
 import socket
-import stat
 import tempfile
 from pathlib import Path
 
@@ -65,7 +64,9 @@ def test_secrets_of_the_host_are_not_there(run_program, result, path):
 
 
 def test_the_users_are_made_up(run_program, result):
-    names = [line.split(":")[0] for line in result(run_program("view", "reads", "/etc/passwd")).split()]
+    names = [
+        line.split(":")[0] for line in result(run_program("view", "reads", "/etc/passwd")).split()
+    ]
 
     assert ["root", "nobody"] == names
 
@@ -107,9 +108,13 @@ def test_what_the_program_does_to_the_application_directory_stays_inside(
         env={"NITROSIM_INSIDE": "1"},
     )
 
-    assert ["as it was and changed", ["added", "changed", "inside.py", "view.py"]] == result(enclave)
+    assert ["as it was and changed", ["added", "changed", "inside.py", "view.py"]] == result(
+        enclave
+    )
     assert "as it was" == (tmp_path / "changed").read_text()
-    assert ["changed", "inside.py", "removed", "view.py"] == sorted(os.listdir(tmp_path))
+    assert ["changed", "inside.py", "removed", "view.py"] == sorted(
+        entry.name for entry in tmp_path.iterdir()
+    )
 
 
 def test_the_application_directory_is_read_anew_by_every_enclave(run_enclave, tmp_path):
@@ -121,8 +126,8 @@ def test_the_application_directory_is_read_anew_by_every_enclave(run_enclave, tm
         assert f"{text}\r\n".encode() == enclave.console.read_all(timeout=20)
 
 
-def test_the_program_can_make_device_nodes_no_more_than_an_ordinary_user(run_enclave):
+def test_the_program_cannot_make_device_nodes(run_enclave):
     enclave = run_enclave("mknod", "/root/null", "c", "1", "3")
 
-    assert enclave.wait(timeout=20) == 1
-    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+    assert 1 == enclave.wait(timeout=20)
+    assert b"Operation not permitted" in enclave.console.read_all(timeout=20)
