@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import re
 import stat
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -85,6 +84,8 @@ def named_places(name: str) -> Places:
 
 def ephemeral_places() -> Places:
     """Make a directory for an instance that ends with its creator; the caller removes it."""
+    import tempfile  # noqa: PLC0415 - loads more than the rest of the command line together
+
     base = make_private(_runtime_base())
     directory = Path(tempfile.mkdtemp(prefix="e-", dir=base))
     return Places(None, directory / "state", directory)

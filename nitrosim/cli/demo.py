@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,6 +72,8 @@ def run(args: argparse.Namespace) -> int:
     """Run the demonstration; return 0 if everything in it happened."""
     sample = _sample_directory()
     _check_client_library()
+    import tempfile  # noqa: PLC0415 - see nitrosim.cli.main
+
     from nitrosim.attestation import Verifier  # noqa: PLC0415 - see nitrosim.cli.main
     from nitrosim.instance import Instance  # noqa: PLC0415
 
@@ -144,6 +143,8 @@ def _run_client(
     instance: Instance, enclave: Enclave, sample: Path, scratch: Path, nonce: bytes
 ) -> bytes:
     """Let the sample's client fetch and verify; return the document it got."""
+    import subprocess  # noqa: PLC0415 - see nitrosim.cli.main
+
     output = scratch / "document.cbor"
     command: list[str] = [sys.executable, str(sample / "client.py"), str(enclave.cid), str(_PORT)]
     command += ["--nonce", nonce.hex(), "--output", str(output)]
@@ -218,7 +219,9 @@ def _sample_directory() -> Path:
 
 
 def _check_client_library() -> None:
-    if importlib.util.find_spec("aws_nsm_interface") is None:
+    from importlib.util import find_spec  # noqa: PLC0415 - see nitrosim.cli.main
+
+    if find_spec("aws_nsm_interface") is None:
         raise InstanceError(
             "the sample's enclave uses aws-nsm-interface, which is not installed; "
             "pip install 'nitrosim[samples]'",
