@@ -178,7 +178,8 @@ def _needs(program: Path, search_path: str, *, inside_app: bool = False) -> Iter
         if not inside_app and not (installed and program.is_relative_to(prefix)):
             yield from _along(program)
     interpreter = _interpreter(real, search_path)
-    if interpreter is not None:
+    # One that only exists inside, or nowhere, is left to the kernel: it says so as on hardware.
+    if interpreter is not None and interpreter.is_file():
         yield from _needs(interpreter, search_path)
 
 
@@ -212,6 +213,8 @@ def _is_too_wide(prefix: Path) -> bool:
 
 def _interpreter(program: Path, search_path: str) -> Path | None:
     """Return what the first line of a script names."""
+    if not os.access(program, os.R_OK):  # a program may be executable and nothing else
+        return None
     with program.open("rb") as file:
         line = file.readline(512)
     if not line.startswith(b"#!"):
