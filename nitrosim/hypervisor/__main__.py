@@ -23,6 +23,7 @@ import socket
 import sys
 from pathlib import Path
 
+from nitrosim.errors import NitroSimError
 from nitrosim.hypervisor.control import ControlServer
 from nitrosim.hypervisor.identity import load_or_create
 from nitrosim.hypervisor.loop import Loop, Timer
@@ -128,7 +129,13 @@ def main(arguments: list[str]) -> int:
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for fd in (_CONTROL_FD, _OWNER_FD) if kind == "owned" else (_CONTROL_FD,):
         os.set_inheritable(fd, False)
-    Hypervisor(state, runtime, owned=kind == "owned").run()
+    try:
+        hypervisor = Hypervisor(state, runtime, owned=kind == "owned")
+    except NitroSimError as error:
+        # The client, to whom this process is gone, shows the end of the log.
+        print(f"{error.code}: {error}", file=sys.stderr)
+        return 1
+    hypervisor.run()
     return 0
 
 

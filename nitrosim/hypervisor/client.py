@@ -135,6 +135,7 @@ def connect_or_start(places: Places) -> Connection:
     refuse_real_hardware()
     make_private(places.runtime.parent)
     make_private(places.runtime)
+    make_private(places.state)
     with _locked(places.runtime / _START_LOCK):
         # Somebody else may have been faster.
         connection = connect(places)

@@ -57,6 +57,7 @@ class HypervisorOperations:
         self._enclaves: dict[int, Enclave] = {}
         self._ended: dict[int, Enclave] = {}
         self._parents = 0
+        self._ending = False
         self._next_number = 1
         self._next_cpu = 0
         self._by_name: dict[str, Callable[[Client, Message, list[int]], None]] = {
@@ -85,12 +86,14 @@ class HypervisorOperations:
 
     @property
     def busy(self) -> bool:
-        """Whether anything runs."""
-        return bool(self._enclaves or self._parents)
+        """Whether anything runs that the end of the instance has to wait for."""
+        # Programs of the parent go on without the instance.
+        return bool(self._enclaves or (self._parents and not self._ending))
 
     def end_all(self, on_done: Callable[[], None]) -> None:
         """Terminate every enclave; call `on_done` when the last has ended."""
         self._on_idle = on_done
+        self._ending = True
         for enclave in list(self._enclaves.values()):
             enclave.terminate()
         if not self._enclaves:
