@@ -111,13 +111,25 @@ def _error(code: str, message: str) -> Exception:
 
 
 def connect(places: Places) -> Connection | None:
-    """Connect to the hypervisor of an instance; None when it does not run."""
+    """Connect to the hypervisor of an instance; None when it does not run.
+
+    Raises:
+        InstanceError: ``INSTANCE_DIRECTORY`` if its directory cannot be entered.
+
+    """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     try:
         sock.connect(str(places.runtime / CONTROL_SOCKET))
     except (FileNotFoundError, ConnectionRefusedError):
         sock.close()
         return None
+    except OSError as error:
+        sock.close()
+        raise InstanceError(
+            f"cannot look into {places.runtime}: {error}; set XDG_RUNTIME_DIR to a directory of "
+            "your own",
+            code="INSTANCE_DIRECTORY",
+        ) from error
     return Connection(sock, places)
 
 

@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,14 @@ os.execv(sys.argv[1], sys.argv[1:])
 
 
 @pytest.fixture
-def place(tmp_path):
+def runtime():
+    # Short: an AF_UNIX address has little room.
+    with tempfile.TemporaryDirectory(prefix="n", dir="/tmp") as directory:
+        yield directory
+
+
+@pytest.fixture
+def place(tmp_path, runtime):
     """Return a function that runs the command line behind others, in a home of its own."""
 
     def run(*prefix, words, package=REPOSITORY, **environment):
@@ -46,7 +54,7 @@ def place(tmp_path):
                 "PATH": os.environ["PATH"],
                 "PYTHONPATH": str(package),
                 "NITROSIM_STATE": str(tmp_path / "state"),
-                "NITROSIM_INSTANCE": f"host-{os.getpid()}",
+                "XDG_RUNTIME_DIR": runtime,
                 **environment,
             },
             stdin=subprocess.DEVNULL,

@@ -108,6 +108,17 @@ def test_unusable_state_directory_is_a_clear_error(nitrosim, home, words):
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("words", [["run", "--", "true"], ["parent", "--", "true"], ["shutdown"]])
+def test_runtime_directory_that_cannot_be_entered_is_a_clear_error(nitrosim, words):
+    with tempfile.TemporaryDirectory(prefix="n", dir="/tmp") as runtime:
+        Path(runtime, "nitrosim").touch()
+
+        done = nitrosim(*words, env={"XDG_RUNTIME_DIR": runtime})
+
+    assert (4, "", 1) == (done.returncode, done.stdout, done.stderr.count("\n"))
+    assert f"INSTANCE_DIRECTORY: cannot look into {runtime}/nitrosim/cli" in done.stderr
+
+
 def test_runtime_directory_that_is_a_link_is_refused(nitrosim):
     with tempfile.TemporaryDirectory(prefix="n", dir="/tmp") as runtime:
         Path(runtime, "nitrosim").symlink_to("/usr")
