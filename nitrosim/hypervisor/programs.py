@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from nitrosim.hypervisor.answers import Answer
 from nitrosim.hypervisor.notify import Listener, Notification
 from nitrosim.hypervisor.sockets import EmulatedSocket, Side, SocketTable
-from nitrosim.hypervisor.tracee import GoneError, duplicate, open_process
+from nitrosim.hypervisor.tracee import Pidfds
 
 #: The Nitro Secure Module of an enclave: a CBOR request in, a CBOR answer out.
 NsmHandler = Callable[[bytes], bytes]
@@ -53,58 +53,44 @@ class SocketLender:
 
     def __init__(self, table: SocketTable) -> None:
         self._table = table
+        self._pidfds = Pidfds()
 
     def borrow(self, notification: Notification) -> Loan:
         """Duplicate the socket in the first argument, for the length of a context."""
-        return Loan(self._table, notification.thread, notification.args[0])
+        return Loan(self._table, self._pidfds, notification.thread, notification.args[0])
 
 
 class Loan:
     """The context of a borrowed socket; it is None when it is none of ours.
 
-    The borrower closes nothing: both descriptors end with the context, so what shall
-    live longer has to be duplicated again. A class, because a generator would take
-    as long as the system calls in it.
+    The borrower closes nothing: what shall live longer has to be duplicated again. A
+    class, because a generator would take as long as the system calls in it.
     """
 
-    __slots__ = ("_fd", "_pidfd", "_sock", "_table", "_thread")
+    __slots__ = ("_fd", "_pidfds", "_sock", "_table", "_thread")
 
-    def __init__(self, table: SocketTable, thread: int, fd: int) -> None:
+    def __init__(self, table: SocketTable, pidfds: Pidfds, thread: int, fd: int) -> None:
         self._table = table
+        self._pidfds = pidfds
         self._thread = thread
         self._fd = fd
         self._sock: socket.socket | None = None
 
     def __enter__(self) -> Borrowed | None:
-        pidfd = self._pidfd = open_process(self._thread)
+        # EBADF and ENOTSOCK: natively the call says so itself.
         try:
-            sock = self._sock = _duplicate_socket(pidfd, self._fd)
-        except GoneError:
-            os.close(pidfd)
-            raise
-        state = None if sock is None else self._table.find(sock)
-        if sock is None or state is None:
+            ours, pidfd = self._pidfds.duplicate(self._thread, self._fd)
+        except OSError:
             return None
-        return Borrowed(sock, state, pidfd)
+        try:
+            # Family and type are only what Python believes; asking would cost two calls.
+            sock = self._sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=ours)
+        except OSError:
+            os.close(ours)
+            return None
+        state = self._table.find(sock)
+        return Borrowed(sock, state, pidfd) if state is not None else None
 
     def __exit__(self, *_exception: object) -> None:
         if self._sock is not None:
             self._sock.close()
-        os.close(self._pidfd)
-
-
-def _duplicate_socket(pidfd: int, fd: int) -> socket.socket | None:
-    """Return a duplicate; None if there is no such descriptor (EBADF) or it is no socket.
-
-    Natively the call says so itself.
-    """
-    try:
-        ours = duplicate(pidfd, fd)
-    except OSError:
-        return None
-    try:
-        # Family and type are only what Python believes; asking would cost two calls.
-        return socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=ours)
-    except OSError:  # ENOTSOCK
-        os.close(ours)
-        return None

@@ -21,12 +21,13 @@ import ctypes
 import errno
 import os
 import struct
+from functools import cache
 from pathlib import Path
 
 _NR_PIDFD_GETFD = 438
 _PIDFD_THREAD = os.O_EXCL
 _MOST = 1 << 20
-_MOST_DIRECTORIES = 64
+_MOST_KEPT = 64
 _ADDRESS_LIMIT = 1 << 64
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -193,6 +194,49 @@ def duplicate(pidfd: int, fd: int) -> int:
     raise OSError(error, os.strerror(error))
 
 
+class Pidfds:
+    """Duplicates descriptors of threads, with a pidfd that is kept for the thread's next call.
+
+    A pidfd belongs to its thread, not to the number: when the number is another thread's,
+    the old pidfd finds nothing. Where it can only be of a process, it goes by the leader.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, int] = {}
+
+    def duplicate(self, thread: int, fd: int) -> tuple[int, int]:
+        """Return what :func:`duplicate` does, and the pidfd, which stays ours.
+
+        Raises:
+            OSError: EBADF when the process has no such descriptor.
+            GoneError: the thread has ended.
+
+        """
+        number = thread if _pidfds_are_of_threads() else _leader(thread)
+        pidfd = self._kept.get(number)
+        if pidfd is not None:
+            try:
+                return duplicate(pidfd, fd), pidfd
+            except GoneError:
+                os.close(self._kept.pop(number))
+        pidfd = open_process(number)
+        if len(self._kept) >= _MOST_KEPT:
+            os.close(self._kept.pop(next(iter(self._kept))))
+        self._kept[number] = pidfd
+        return duplicate(pidfd, fd), pidfd
+
+
+@cache
+def _pidfds_are_of_threads() -> bool:
+    try:
+        os.close(os.pidfd_open(os.getpid(), _PIDFD_THREAD))
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return False
+    return True
+
+
 class DescriptorPaths:
     """Says under which paths descriptors of threads were opened.
 
@@ -220,7 +264,7 @@ class DescriptorPaths:
                 os.close(self._directories.pop(thread))
         try:
             directory = os.open(f"/proc/{thread}/fd", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-            if len(self._directories) >= _MOST_DIRECTORIES:
+            if len(self._directories) >= _MOST_KEPT:
                 os.close(self._directories.pop(next(iter(self._directories))))
             self._directories[thread] = directory
             return os.readlink(name, dir_fd=directory)

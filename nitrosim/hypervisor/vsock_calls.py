@@ -72,7 +72,7 @@ class VsockCalls:
             return Fail(errno.ESOCKTNOSUPPORT)
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         if kind & socket.SOCK_NONBLOCK:
-            os.set_blocking(sock.fileno(), False)  # noqa: FBT003 - the name says what is false
+            os.set_blocking(sock.fileno(), False)
         self._network.table.add(sock, program.side)
         return Install(sock, os.O_CLOEXEC if kind & socket.SOCK_CLOEXEC else 0)
 
