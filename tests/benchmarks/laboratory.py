@@ -49,7 +49,7 @@ class Laboratory:
     def _start(self, stack: contextlib.ExitStack) -> None:
         program = machine.build("inside", self._folder)
         instance = stack.enter_context(Instance())
-        with instance.asking() as ask:
+        with instance._asking() as ask:
             self._hypervisor: int = ask.request("hello")["pid"]
         self._peer = stack.enter_context(
             instance.popen_parent(
