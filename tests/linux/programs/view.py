@@ -1,9 +1,4 @@
-"""What a program finds where it runs.
-
-It imports little, to start fast: paths are plain strings here.
-"""
-
-# ruff: noqa: PTH
+"""What a program finds where it runs."""
 
 import os
 import resource
@@ -14,6 +9,7 @@ import subprocess
 import termios
 import time
 from fcntl import ioctl
+from pathlib import Path
 
 from inside import attempt, main, own_cid
 
@@ -26,13 +22,15 @@ def process():
         "parent": os.getppid(),
         "session": os.getsid(0),
         "ids": [os.getresuid(), os.getresgid()],
-        "cwd": os.getcwd(),
+        "cwd": str(Path.cwd()),
         "umask": os.umask(0),
         "files": resource.getrlimit(resource.RLIMIT_NOFILE),
         "blocked": sorted(signal.pthread_sigmask(signal.SIG_BLOCK, [])),
         "host": socket.gethostname(),
         "domain": os.uname().nodename,
-        "processes": sorted(int(name) for name in os.listdir("/proc") if name.isdigit()),
+        "processes": sorted(
+            int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()
+        ),
     }
 
 
@@ -42,7 +40,7 @@ def console():
         "terminals": [os.isatty(fd) for fd in range(3)],
         "same": len({os.fstat(fd).st_rdev for fd in range(3)}),
         "turns line feeds": bool(attributes[1] & termios.OPOST and attributes[1] & termios.ONLCR),
-        "/dev/console": os.stat("/dev/console").st_rdev == os.fstat(1).st_rdev,
+        "/dev/console": Path("/dev/console").stat().st_rdev == os.fstat(1).st_rdev,
         "controls": attempt(os.open, "/dev/tty", os.O_RDWR),
     }
 
@@ -86,7 +84,7 @@ def devices():
         "nsm write": opened(os.O_WRONLY),
         "nsm both": opened(os.O_RDWR),
         "cid": own_cid(),
-        "all": sorted(os.listdir("/dev")),
+        "all": sorted(entry.name for entry in Path("/dev").iterdir()),
     }
 
 
@@ -103,28 +101,22 @@ def connects(*paths):
 
 
 def writes(*paths):
-    def write(path):
-        with open(path, "w") as file:
-            file.write("written")
-
-    return {path: attempt(write, path) for path in paths}
+    return {path: attempt(Path(path).write_text, "written") for path in paths}
 
 
 def executes(*directories):
     """Try to run a program that is written into each directory."""
 
     def run(path):
-        with open(path, "w") as file:
-            file.write("#!/bin/sh\n")
-        os.chmod(path, 0o755)
+        path.write_text("#!/bin/sh\n")
+        path.chmod(0o755)
         subprocess.run([path], check=True)
 
-    return {directory: attempt(run, f"{directory}/program") for directory in directories}
+    return {directory: attempt(run, Path(directory, "program")) for directory in directories}
 
 
 def reads(path):
-    with open(path) as file:
-        return file.read()
+    return Path(path).read_text()
 
 
 def environment():
@@ -133,19 +125,18 @@ def environment():
 
 def file_systems():
     """Return type and options of the mounts, by target."""
-    with open("/proc/mounts") as mounts:
-        fields = [line.split() for line in mounts]
+    fields = [line.split() for line in Path("/proc/mounts").read_text().splitlines()]
     return {target: [kind, options.split(",")] for _source, target, kind, options, *_ in fields}
 
 
 def overlay():
     """Change, remove and add files of the application directory."""
-    with open("/app/changed", "a") as file:
-        file.write(" and changed")
-    os.remove("/app/removed")
-    os.mkdir("/app/added")
-    with open("/app/changed") as file:
-        return [file.read(), sorted(os.listdir("/app"))]
+    app = Path("/app")
+    changed = app / "changed"
+    changed.write_text(changed.read_text() + " and changed")
+    (app / "removed").unlink()
+    (app / "added").mkdir()
+    return [changed.read_text(), sorted(entry.name for entry in app.iterdir())]
 
 
 def clock():
