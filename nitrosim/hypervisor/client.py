@@ -66,9 +66,12 @@ class Connection:
         Raises:
             EnclaveTimeoutError: ``timeout`` among `fields` has passed.
             EnclaveError: the enclave is at fault; `code` says how.
-            InstanceError: the hypervisor refuses, or is gone (``HYPERVISOR_GONE``).
+            InstanceError: the hypervisor refuses, or is gone (``HYPERVISOR_GONE``), or the
+                connection has been closed (``INSTANCE_CLOSED``).
 
         """
+        if self._sock.fileno() < 0:
+            raise InstanceError("this instance has been closed", code="INSTANCE_CLOSED")
         try:
             send_message(self._sock, {"op": op, **fields})
             answer, fds = receive_message(self._sock)
