@@ -34,7 +34,6 @@ from nitrosim.hypervisor.supervisor import Supervisor
 
 _CONTROL_FD = 3
 _OWNER_FD = 4
-_MOST_FDS = 2**31 - 1
 #: A shared instance without work goes after this many seconds: long enough for the next command.
 _LINGER = 10.0
 
@@ -108,23 +107,30 @@ class Hypervisor:
         self._loop.stop()
 
 
+def _hold_lock(runtime: Path, *, owned: bool) -> None:
+    """Lock the file that tells the living from the dead, for as long as this process lives.
+
+    A predecessor of a shared instance on its way out may still have it. For an owned one it
+    gets its name when it is locked, not before: somebody who sweeps would take it for dead.
+    """
+    name = runtime / LOCK_FILE
+    made_as = name.with_suffix(".new") if owned else name
+    lock = os.open(made_as, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    made_as.rename(name)
+
+
 def main(arguments: list[str]) -> int:
     """Run the hypervisor of the instance in `arguments`."""
     state, runtime, kind = Path(arguments[0]), Path(arguments[1]), arguments[2]
     # What the first client happened to inherit (the pipe of a shell, say) must not stay open
-    # for as long as this process lives.
+    # for as long as this process lives, nor reach the programs in the enclaves.
     os.closerange((_OWNER_FD if kind == "owned" else _CONTROL_FD) + 1, os.sysconf("SC_OPEN_MAX"))
     logging.basicConfig(
         level=os.environ.get("NITROSIM_LOGLEVEL", "WARNING").upper(),
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
     )
-    # What the client had open is none of our business: we would keep its pipes open, and
-    # hand them on to the programs in the enclaves.
-    os.closerange((_OWNER_FD if kind == "owned" else _CONTROL_FD) + 1, _MOST_FDS)
-    # Held for as long as this process lives: tells the living from the dead. A predecessor
-    # on its way out may still have it.
-    lock = os.open(runtime / LOCK_FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    fcntl.flock(lock, fcntl.LOCK_EX)
+    _hold_lock(runtime, owned=kind == "owned")
     _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     for fd in (_CONTROL_FD, _OWNER_FD) if kind == "owned" else (_CONTROL_FD,):

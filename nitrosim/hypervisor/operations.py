@@ -16,7 +16,7 @@ from nitrosim.errors import NitroSimError
 from nitrosim.hypervisor.control import Client, RequestError
 from nitrosim.hypervisor.enclaves import Enclave, Specification, State
 from nitrosim.hypervisor.identity import InstanceIdentity
-from nitrosim.hypervisor.loop import Loop
+from nitrosim.hypervisor.loop import Loop, Timer
 from nitrosim.hypervisor.network import Network
 from nitrosim.hypervisor.notify import Listener
 from nitrosim.hypervisor.protocol import Message
@@ -348,7 +348,11 @@ class HypervisorOperations:
     ) -> None:
         """End a waiting request when its time is up or its client goes."""
 
+        timer: Timer | None = None
+
         def left() -> None:
+            if timer is not None:
+                timer.cancel()
             if pending():
                 withdraw()
 
@@ -360,7 +364,7 @@ class HypervisorOperations:
 
         client.on_close.append(left)
         if request.get("timeout") is not None:
-            self._loop.call_later(float(request["timeout"]), expired)
+            timer = self._loop.call_later(float(request["timeout"]), expired)
 
     def _ended_enclave(self, enclave: Enclave) -> None:
         del self._enclaves[enclave.number]
