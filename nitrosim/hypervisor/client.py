@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,6 +36,7 @@ from nitrosim.sandbox.launcher import place_descriptors
 _BACKLOG = 128
 _START_LOCK = "start.lock"
 _LOG_TAIL = 2000
+_CREDENTIALS = struct.Struct("=iii")  # struct ucred: pid, uid, gid
 _ENCLAVE_CODES = frozenset({"NO_SUCH_ENCLAVE", "CONNECTION_RESET"})
 
 
@@ -117,7 +119,8 @@ def connect(places: Places) -> Connection | None:
     """Connect to the hypervisor of an instance; None when it does not run.
 
     Raises:
-        InstanceError: ``INSTANCE_DIRECTORY`` if its directory cannot be entered.
+        InstanceError: ``INSTANCE_DIRECTORY`` if its directory cannot be entered, or
+            somebody else listens there.
 
     """
     sock = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -133,7 +136,26 @@ def connect(places: Places) -> Connection | None:
             "your own",
             code="INSTANCE_DIRECTORY",
         ) from error
+    owner = _owner_of(sock)
+    if owner != os.getuid():
+        sock.close()
+        raise InstanceError(
+            f"will not use {places.runtime / CONTROL_SOCKET}: expected a hypervisor of user "
+            f"{os.getuid()}, found one of user {owner}; set XDG_RUNTIME_DIR to a directory of "
+            "your own",
+            code="INSTANCE_DIRECTORY",
+        )
     return Connection(sock, places)
+
+
+def _owner_of(sock: socket.socket) -> int:
+    """Return the user who listens at the other end.
+
+    The directory may be below /tmp, where anybody could have made it first.
+    """
+    credentials = sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+    user: int = _CREDENTIALS.unpack(credentials)[1]
+    return user
 
 
 def connect_or_start(places: Places) -> Connection:
