@@ -1,7 +1,8 @@
 """Connecting to a hypervisor, without one."""
 
-import os
 import socket
+import subprocess
+import sys
 
 import pytest
 
@@ -26,7 +27,8 @@ def test_nobody_there_is_no_connection(places):
     assert connect(places) is None
 
 
-def test_a_dead_socket_is_no_connection(places, listener):
+@pytest.mark.usefixtures("listener")
+def test_a_dead_socket_is_no_connection(places):
     assert connect(places) is None
 
 
@@ -44,12 +46,8 @@ def test_a_socket_of_somebody_else_is_refused(places, listener):
     """Whoever made the directory below /tmp first must not play the hypervisor."""
     nobody = 65534
     # The credentials of a listener are those of the process that called listen.
-    child = os.fork()
-    if child == 0:
-        os.setuid(nobody)
-        listener.listen()
-        os._exit(0)
-    os.waitpid(child, 0)
+    listen = f"import os, socket; os.setuid({nobody}); socket.socket(fileno=0).listen()"
+    subprocess.run([sys.executable, "-c", listen], stdin=listener, check=True)
 
     with pytest.raises(InstanceError, match=f"found one of user {nobody}") as caught:
         connect(places)
