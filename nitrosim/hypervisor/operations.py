@@ -347,7 +347,6 @@ class HypervisorOperations:
         what: str,
     ) -> None:
         """End a waiting request when its time is up or its client goes."""
-
         timer: Timer | None = None
 
         def left() -> None:
