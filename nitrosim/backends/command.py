@@ -39,6 +39,10 @@ _KERNEL = b"nitrosim: in place of a kernel\n"
 _CMDLINE = b"reboot=k panic=30 pci=off nomodules console=ttyS0"
 _BOOTSTRAP = b"nitrosim: in place of the first ramdisk\n"
 
+#: A path with this many parts is right below the root.
+_SHALLOW = 2
+_SHARED = frozenset({"/var/lib", "/var/run", "/var/tmp", "/run/user", "/dev/shm"})  # noqa: S108
+
 #: What tools leave in an application directory and no image would carry.
 _NOT_MEASURED = frozenset(
     {".git", ".hg", ".svn", ".venv", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
@@ -206,9 +210,15 @@ def _along(path: Path) -> Iterator[Operation]:
 
 
 def _is_too_wide(prefix: Path) -> bool:
-    """Say whether a prefix would show more than a tool: $HOME, ~/.local, or what is above."""
+    """Say whether a prefix would show more than one tool.
+
+    That is $HOME, ~/.local and what is above, every directory right below the root (/tmp,
+    /opt), and those deeper ones that everybody shares.
+    """
     home = Path.home()
-    return home.is_relative_to(prefix) or prefix == home / ".local"
+    if home.is_relative_to(prefix) or prefix == home / ".local":
+        return True
+    return len(prefix.parts) <= _SHALLOW or str(prefix) in _SHARED
 
 
 def _interpreter(program: Path, search_path: str) -> Path | None:
