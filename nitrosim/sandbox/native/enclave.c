@@ -7,7 +7,9 @@ static void __attribute__((noreturn)) run_init(char **command)
 	char line[32];
 	int status;
 	int console = open_console();
-	pid_t program = fork();
+	/* Nothing is copied for a process that only executes another program. Until it has, it works
+	 * in our memory, and we stand still. */
+	pid_t program = vfork();
 	if (program < 0)
 		die("cannot fork");
 	if (program == 0) {
@@ -15,6 +17,7 @@ static void __attribute__((noreturn)) run_init(char **command)
 		fcntl(STARTED, F_SETFD, FD_CLOEXEC);
 		run_program(command, console);
 	}
+	failure_fd = CONTROL; /* the child had its own opinion */
 	close(STARTED);
 	close(FILTER);
 	close(console);

@@ -21,7 +21,7 @@ void mount_system(int outer_root)
 	};
 	static const char *const links[][2] = {
 		{ "/proc/self/fd", "fd" }, { "fd/0", "stdin" }, { "fd/1", "stdout" },
-		{ "fd/2", "stderr" }, { "pts/ptmx", "ptmx" },
+		{ "fd/2", "stderr" }, { "pts/ptmx", "ptmx" }, { "pts/0", "console" },
 	};
 	/* The host's own switches: its root, mapped to ours, may write them by their mode bits. */
 	static const char *const switches[] = { "sys", "sysrq-trigger", "irq", "bus", "fs" };
@@ -65,7 +65,7 @@ void enter_new_root(void)
 		die("cannot leave the old root directory");
 }
 
-/* DEVIATION: The console is a pseudo-terminal (/dev/pts/0, bound over /dev/console), where
+/* DEVIATION: The console is a pseudo-terminal (/dev/console leads to /dev/pts/0), where
  * hardware has a serial line (/dev/ttyS0). */
 /* The console: a terminal of the enclave's own devpts. Returns its slave side. */
 int open_console(void)
@@ -77,7 +77,6 @@ int open_console(void)
 	int slave = open("/dev/pts/0", O_RDWR | O_NOCTTY | O_CLOEXEC);
 	if (slave < 0)
 		die("cannot open the console");
-	bind_device("/dev/pts/0", "/dev/console");
 	tell("console", master);
 	close(master);
 	return slave;
