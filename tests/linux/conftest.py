@@ -7,20 +7,37 @@ per topic, one function per case. They refuse to run outside of the simulator.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import json
 import os
 import select
+import shutil
+import socket
 import sys
+import threading
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
 from nitrosim.backends.command import image_from_command
+from nitrosim.hypervisor.client import Connection
+from nitrosim.hypervisor.control import Client, ControlServer
+from nitrosim.hypervisor.identity import load_or_create
+from nitrosim.hypervisor.loop import Loop
+from nitrosim.hypervisor.network import Network
+from nitrosim.hypervisor.notify import Listener, Notification
+from nitrosim.hypervisor.operations import HypervisorOperations
+from nitrosim.hypervisor.protocol import CONTROL_SOCKET, SOCKETS_DIRECTORY
+from nitrosim.hypervisor.supervisor import Supervisor
 from nitrosim.instance import Instance
+from nitrosim.sandbox.calls import CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+
+    from nitrosim.backends.image import EnclaveImage
 
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 # Without site-packages: the programs need the standard library only, and start faster.
@@ -65,12 +82,22 @@ def run_program(instance: Instance, keep_enclave: Callable) -> Callable:
     """Start an enclave with one case of a program in ``programs/``."""
 
     def run(program, case, *arguments, interruptible=False, **options):
-        command = [*PYTHON, f"/app/{program}.py", case, *map(str, arguments)]
-        environment = {"NITROSIM_INSIDE": "1"}
-        image = image_from_command(command, app_dir=PROGRAMS, environment=environment)
+        image = image_of(program, case, *arguments)
         return keep_enclave(instance.run_image(image, interruptible=interruptible, **options))
 
     return run
+
+
+def image_of(program: str, case: str, *arguments: object) -> EnclaveImage:
+    """Return the image of one case of a program in ``programs/``."""
+    command = [*PYTHON, f"/app/{program}.py", case, *map(str, arguments)]
+    return image_from_command(command, app_dir=PROGRAMS, environment={"NITROSIM_INSIDE": "1"})
+
+
+@pytest.fixture
+def program_image() -> Callable:
+    """Return the function that makes the image of one case of a program in ``programs/``."""
+    return image_of
 
 
 @pytest.fixture
@@ -113,3 +140,94 @@ def await_death() -> Callable:
         assert poll.poll(PATIENCE * 1000), "the process goes on"
 
     return wait
+
+
+class CountingListener(Listener):
+    """A filter's listener that notes which calls come in."""
+
+    calls: ClassVar[Counter[int]] = Counter()
+
+    def receive(self) -> Notification | None:
+        notification = super().receive()
+        if notification is not None:
+            self.calls[notification.call] += 1
+        return notification
+
+
+@dataclasses.dataclass
+class Glass:
+    """An instance whose hypervisor runs on a thread of this process, to be looked into."""
+
+    loop: Loop
+    network: Network
+    supervisor: Supervisor
+    operations: HypervisorOperations
+    server: ControlServer
+    owner: Client
+    instance: Instance | None = None
+
+    def settle(self) -> None:
+        """Return when the hypervisor has taken note of all that has happened."""
+        # The end of a connection may be found in the same round as a request, and after it.
+        for _ in range(2):
+            self.instance._owner.request("hello")
+
+    def kept_pidfds(self) -> dict[int, int]:
+        """Return the pidfds of threads that have made calls."""
+        return self.supervisor._transfers._lender._pidfds._kept
+
+    def calls(self) -> dict[str, int]:
+        """Return how many calls came in since the last time, by name."""
+        names = {call.numbers[os.uname().machine]: call.name for call in CALLS}
+        counted = {names[number]: count for number, count in CountingListener.calls.items()}
+        CountingListener.calls.clear()
+        return counted
+
+
+@pytest.fixture
+def glass(monkeypatch) -> Iterator[Glass]:
+    """Give an instance that can be looked into."""
+    started = []
+
+    def start_here(places):
+        sockets = places.runtime / SOCKETS_DIRECTORY
+        sockets.mkdir()
+        listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        listener.bind(str(places.runtime / CONTROL_SOCKET))
+        listener.listen()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        loop = Loop()
+        network = Network(sockets, f"glass-{os.getpid()}")
+        supervisor = Supervisor(loop, network)
+        operations = HypervisorOperations(
+            loop,
+            network,
+            supervisor,
+            load_or_create(places.state),
+            on_idle=lambda: None,
+            on_shutdown=lambda: None,
+        )
+        server = ControlServer(loop, listener, operations, lambda: None)
+        owner = server.adopt(theirs)
+
+        def ended():
+            server.close()
+            loop.stop()
+
+        owner.on_close.append(lambda: operations.end_all(ended))
+        started.append((Glass(loop, network, supervisor, operations, server, owner), places))
+        return Connection(ours, places), None
+
+    monkeypatch.setattr("nitrosim.instance.start_owned", start_here)
+    monkeypatch.setattr("nitrosim.hypervisor.enclaves.Listener", CountingListener)
+    monkeypatch.setattr(Instance, "_greet", lambda _instance: {})
+    instance = Instance()
+    ((glass, places),) = started
+    glass.instance = instance
+    thread = threading.Thread(target=glass.loop.run)
+    thread.start()
+    CountingListener.calls.clear()
+    yield glass
+    instance.close()
+    thread.join()
+    shutil.rmtree(places.runtime)
