@@ -152,6 +152,8 @@ class Enclave:
             os.waitpid(self._launcher_pid, 0)
             self._launcher_pid = 0
             self._loop.watch(fds[0], lambda _events: self._end())
+            if self.state is State.TERMINATING:
+                self._kill_init()
         elif kind == "console" and fds:
             self.console.attach(fds[0])
         elif kind == "filter" and fds:
@@ -186,7 +188,8 @@ class Enclave:
         if text:
             self._failure = text.removeprefix("error ")
         elif self._program is not None and not self._failure:
-            self.state = State.RUNNING
+            if self.state is State.STARTING:
+                self.state = State.RUNNING
             self._report_start("")
 
     def _report_start(self, failure: str) -> None:
@@ -198,8 +201,13 @@ class Enclave:
 
     def terminate(self) -> None:
         """Kill every process of the enclave; its end is reported as any other."""
-        if self.state in (State.STARTING, State.RUNNING) and self._pidfd is not None:
+        if self.state in (State.STARTING, State.RUNNING):
             self.state = State.TERMINATING
+            self._kill_init()
+
+    def _kill_init(self) -> None:
+        """Kill init, if the launcher has reported it already; it will be when it does."""
+        if self._pidfd is not None:
             with contextlib.suppress(ProcessLookupError):
                 signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 

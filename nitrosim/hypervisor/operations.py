@@ -11,27 +11,22 @@ import socket
 from collections.abc import Callable
 from typing import Any
 
-from fake_nsm import Measurements
 from nitrosim.errors import NitroSimError
 from nitrosim.hypervisor.control import Client, RequestError
-from nitrosim.hypervisor.enclaves import Enclave, Specification, State
+from nitrosim.hypervisor.enclaves import Enclave, State
 from nitrosim.hypervisor.identity import InstanceIdentity
 from nitrosim.hypervisor.loop import Loop, Timer
 from nitrosim.hypervisor.network import Network
 from nitrosim.hypervisor.notify import Listener
 from nitrosim.hypervisor.protocol import Message
+from nitrosim.hypervisor.specifications import Specifications
 from nitrosim.hypervisor.supervisor import Supervisor
-from nitrosim.sandbox.launcher import Operation
 from nitrosim.vsock.addresses import CID_ANY, PORT_ANY, Address
 
 #: Smallest and largest CID that an enclave may ask for.
 _CIDS = range(4, CID_ANY)
 #: Ended enclaves that can still be asked for their status and console.
 _REMEMBERED = 64
-# DEVIATION: CPU ids are those of a parent with 8 vCPUs (0 and its sibling 4 stay with the parent)
-# and are given out in turn, not exclusively; memory and CPUs are recorded, not enforced.
-_MOST_CPUS = 1024
-_CPU_POOL = (1, 5, 2, 6, 3, 7)
 
 
 class HypervisorOperations:
@@ -59,7 +54,7 @@ class HypervisorOperations:
         self._parents = 0
         self._ending = False
         self._next_number = 1
-        self._next_cpu = 0
+        self._specifications = Specifications(identity.instance_id)
         self._by_name: dict[str, Callable[[Client, Message, list[int]], None]] = {
             "hello": self._hello,
             "run": self._run,
@@ -118,7 +113,8 @@ class HypervisorOperations:
             raise RequestError(
                 "ENCLAVE_CID", f"an enclave cannot have CID {cid}: expected 4 to {_CIDS[-1]}"
             )
-        specification = self._specification(request)
+        taken = {enclave.specification.name for enclave in self._enclaves.values()}
+        specification = self._specifications.read(request, taken)
         side = self._network.add_side(cid)
         if side is None:
             raise RequestError("ENCLAVE_CID", f"CID {cid} is taken by another enclave")
@@ -155,45 +151,6 @@ class HypervisorOperations:
         if not request.get("detach"):
             client.on_close.append(enclave.terminate)
             enclave.end_callbacks.append(lambda: client.forget(enclave.terminate))
-
-    def _specification(self, request: Message) -> Specification:
-        cpu_count = int(request["cpu_count"])
-        if not 1 <= cpu_count <= _MOST_CPUS:
-            raise RequestError(
-                "ENCLAVE_CPUS", f"an enclave has 1 to {_MOST_CPUS} CPUs, not {cpu_count}"
-            )
-        pool = [_CPU_POOL[(self._next_cpu + n) % len(_CPU_POOL)] for n in range(cpu_count)]
-        self._next_cpu += cpu_count
-        return Specification(
-            name=self._free_name(str(request["name"])),
-            cpu_count=cpu_count,
-            cpu_ids=tuple(sorted(pool)),
-            memory_mib=int(request["memory_mib"]),
-            debug_mode=bool(request["debug_mode"]),
-            operations=tuple(
-                Operation(name, tuple(arguments)) for name, *arguments in request["operations"]
-            ),
-            command=tuple(request["command"]),
-            environment=dict(request["environment"]),
-            pcrs=self._measured(request),
-            interruptible=bool(request.get("interruptible")),
-        )
-
-    def _measured(self, request: Message) -> dict[int, bytes]:
-        """Return the registers that the launch sets: the image's, the parent's, less debug mode."""
-        image = {f"pcr{index}": bytes.fromhex(value) for index, value in request["pcrs"].items()}
-        measurements = Measurements(**image).of_parent(instance_id=self._identity.instance_id)
-        if request["debug_mode"]:
-            measurements = measurements.in_debug_mode()
-        return measurements.by_index()
-
-    def _free_name(self, wanted: str) -> str:
-        taken = {enclave.specification.name for enclave in self._enclaves.values()}
-        name, suffix = wanted, 0
-        while name in taken:
-            suffix += 1
-            name = f"{wanted}_{suffix}"
-        return name
 
     def _list(self, client: Client, _request: Message, _fds: list[int]) -> None:
         client.answer({"enclaves": [self.describe(e) for e in self._enclaves.values()]})
