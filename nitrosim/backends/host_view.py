@@ -48,11 +48,9 @@ _ETC = (
     "pki/tls/cert.pem",
     "pki/tls/certs",
     "protocols",
-    "python3*",
     "services",
     "ssl/certs",
     "ssl/openssl.cnf",
-    "terminfo",
 )
 
 _MADE_UP = (
