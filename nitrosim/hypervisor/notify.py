@@ -28,7 +28,9 @@ What this means for us:
   by signals although WAIT_KILLABLE_RECV holds them back: see
   :mod:`nitrosim.hypervisor.parked`.
 - Memory of the calling thread is only to be trusted while its notification is
-  alive: check ID_VALID after finding the process and before writing into it.
+  alive. The kernel hands out thread numbers in turn, so for the length of a call that
+  is answered at once the number cannot become another thread's; a parked call, which
+  may be minutes old, is checked with ID_VALID before anything is read or written.
 - ``fcntl.ioctl`` is the fastest way from Python: 1.7 times as fast as ctypes.
 """
 
