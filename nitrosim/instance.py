@@ -67,7 +67,10 @@ class Instance:
         else:
             self._places = named_places(name)
             self._owner = connect_or_start(self._places)
-        self._facts = self._greet()
+        with contextlib.ExitStack() as undo:
+            undo.callback(self.close)
+            self._facts = self._greet()
+            undo.pop_all()
 
     def _greet(self) -> Message:
         """Ask who the instance is; try once more if its hypervisor was just going away."""
@@ -76,6 +79,7 @@ class Instance:
         except InstanceError as error:
             if error.code != "HYPERVISOR_GONE" or self._places.name is None:
                 raise
+        self._owner.close()
         self._owner = connect_or_start(self._places)
         return self._owner.request("hello")
 

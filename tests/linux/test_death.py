@@ -224,6 +224,20 @@ def test_the_directory_of_a_killed_hypervisor_is_removed_when_the_instance_is_cl
     assert not runtime.exists()
 
 
+def test_an_instance_that_cannot_start_leaves_nothing(short_runtime, monkeypatch):
+    # The hypervisor is a Python program: this is one that it cannot load.
+    (short_runtime.parent / "json.py").write_text("raise ImportError('broken on purpose')\n")
+    monkeypatch.setenv("PYTHONPATH", str(short_runtime.parent))
+    before = sorted(Path("/proc/self/fd").iterdir())
+
+    with pytest.raises(InstanceError, match="broken on purpose") as caught:
+        Instance()
+
+    assert "HYPERVISOR_GONE" == caught.value.code
+    assert [] == list(short_runtime.iterdir())
+    assert before == sorted(Path("/proc/self/fd").iterdir())
+
+
 # ---- the client ----
 
 
@@ -266,7 +280,7 @@ def client(short_runtime):
     assert not short_runtime.exists()
     with subprocess.Popen(
         [sys.executable, REPOSITORY / "tests" / "linux" / "programs" / "client.py"],
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(REPOSITORY), *sys.path[1:]])},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
