@@ -23,7 +23,13 @@ import struct
 from nitrosim.hypervisor.answers import NATIVE, SUCCESS, Answer, Fail
 from nitrosim.hypervisor.notify import Notification
 from nitrosim.hypervisor.programs import Program
-from nitrosim.hypervisor.tracee import DescriptorPaths, read_memory, write_both, write_memory
+from nitrosim.hypervisor.tracee import (
+    DescriptorPaths,
+    read_both,
+    read_memory,
+    write_both,
+    write_memory,
+)
 from nitrosim.sandbox.calls import NSM_IOCTL_RAW
 
 _NSM_RAW = struct.Struct("=QQQQ")
@@ -31,6 +37,7 @@ _U32 = struct.Struct("=I")
 _U64 = struct.Struct("=Q")
 _RESPONSE_LENGTH_OFFSET = 24
 _LONGEST_REQUEST = 0x1000
+_MOST_GUESSES = 1024
 _LONGEST_RESPONSE = 0x3000
 
 
@@ -46,6 +53,7 @@ class DeviceCalls:
 
     def __init__(self) -> None:
         self._paths = DescriptorPaths()
+        self._last_requests: dict[int, tuple[int, int]] = {}
 
     def ioctl(self, program: Program, notification: Notification) -> Answer:
         """Answer ``ioctl`` with one of the two requests that the filter lets through."""
@@ -62,15 +70,21 @@ class DeviceCalls:
             return SUCCESS
         return NATIVE
 
-    @staticmethod
-    def _ask_nsm(program: Program, thread: int, argument: int) -> Answer:
+    def _ask_nsm(self, program: Program, thread: int, argument: int) -> Answer:
         assert program.nsm is not None
-        raw = read_memory(thread, argument, _NSM_RAW.size)
+        # Clients use one buffer for all their requests: what was asked last is read along.
+        guess = self._last_requests.get(thread, (0, 0))
+        raw, request = read_both(thread, argument, _NSM_RAW.size, *guess)
         request_at, request_length, response_at, response_room = _NSM_RAW.unpack(raw)
         if request_length > _LONGEST_REQUEST:
             return Fail(errno.EMSGSIZE)
-        # ASSUMPTION: an empty request is answered InvalidOperation like any other malformed one.
-        request = read_memory(thread, request_at, request_length)
+        if request is None or guess != (request_at, request_length):
+            # ASSUMPTION: an empty request is answered InvalidOperation like any other malformed
+            # one.
+            request = read_memory(thread, request_at, request_length)
+            if len(self._last_requests) >= _MOST_GUESSES:
+                self._last_requests.clear()
+            self._last_requests[thread] = (request_at, request_length)
         response = program.nsm(request)[: min(response_room, _LONGEST_RESPONSE)]
         length_at = argument + _RESPONSE_LENGTH_OFFSET
         write_both(thread, response_at, response, length_at, _U64.pack(len(response)))
