@@ -62,8 +62,11 @@ class Instance:
         self._pid: int | None = None
         if name is None:
             self._places = ephemeral_places()
-            sweep_dead(self._places.runtime.parent)
-            self._owner, self._pid = start_owned(self._places)
+            with contextlib.ExitStack() as undo:
+                undo.callback(shutil.rmtree, self._places.runtime, ignore_errors=True)
+                sweep_dead(self._places.runtime.parent)
+                self._owner, self._pid = start_owned(self._places)
+                undo.pop_all()
         else:
             self._places = named_places(name)
             self._owner = connect_or_start(self._places)

@@ -16,6 +16,7 @@ import signal
 import socket
 import struct
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,8 @@ from nitrosim.sandbox.launcher import place_descriptors
 _BACKLOG = 128
 _START_LOCK = "start.lock"
 _LOG_TAIL = 2000
+#: Seconds within which a hypervisor has taken its lock.
+_STILLBORN_AFTER = 60
 _CREDENTIALS = struct.Struct("=iii")  # struct ucred: pid, uid, gid
 _ENCLAVE_CODES = frozenset({"NO_SUCH_ENCLAVE", "CONNECTION_RESET"})
 
@@ -252,9 +255,17 @@ def _locked(path: Path) -> Iterator[None]:
 
 
 def sweep_dead(base: Path) -> None:
-    """Remove what ephemeral instances left whose hypervisor and owner were both killed."""
+    """Remove what ephemeral instances left whose hypervisor and owner were both killed.
+
+    The lock tells the living from the dead. One without a lock is young, or its hypervisor
+    never got so far.
+    """
     for directory in base.glob("e-*"):
         with contextlib.suppress(OSError):
+            if not (directory / LOCK_FILE).exists():
+                if time.time() - directory.stat().st_mtime > _STILLBORN_AFTER:
+                    shutil.rmtree(directory, ignore_errors=True)
+                continue
             fd = os.open(directory / LOCK_FILE, os.O_RDWR | os.O_CLOEXEC)
             try:
                 fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -19,6 +19,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -122,8 +123,11 @@ def shell(tmp_path):
         "NITROSIM_INSTANCE": f"docs-{os.getpid()}",
         "TMPDIR": str(tmp_path),
     }
-    yield Shell(tmp_path, environment)
-    subprocess.run(["nitrosim", "shutdown"], env=environment, check=True, capture_output=True)
+    # Short: an AF_UNIX address has little room.
+    with tempfile.TemporaryDirectory(prefix="n", dir="/tmp") as runtime:
+        environment["XDG_RUNTIME_DIR"] = runtime
+        yield Shell(tmp_path, environment)
+        subprocess.run(["nitrosim", "shutdown"], env=environment, check=True, capture_output=True)
 
 
 def runnable_pages():
