@@ -60,17 +60,15 @@ class Instance:
     def __init__(self, name: str | None = None) -> None:
         self._lock = threading.Lock()
         self._pid: int | None = None
-        if name is None:
-            self._places = ephemeral_places()
-            with contextlib.ExitStack() as undo:
+        with contextlib.ExitStack() as undo:
+            if name is None:
+                self._places = ephemeral_places()
                 undo.callback(shutil.rmtree, self._places.runtime, ignore_errors=True)
                 sweep_dead(self._places.runtime.parent)
                 self._owner, self._pid = start_owned(self._places)
-                undo.pop_all()
-        else:
-            self._places = named_places(name)
-            self._owner = connect_or_start(self._places)
-        with contextlib.ExitStack() as undo:
+            else:
+                self._places = named_places(name)
+                self._owner = connect_or_start(self._places)
             undo.callback(self.close)
             self._facts = self._greet()
             undo.pop_all()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from nitrosim.errors import EnclaveError, InstanceError
+from nitrosim.errors import EnclaveError, HostNotSupportedError, InstanceError, Requirement
 from nitrosim.hypervisor.client import Connection
 from nitrosim.hypervisor.protocol import receive_message, send_message
 from nitrosim.instance import Instance
@@ -236,6 +236,18 @@ def test_an_instance_that_cannot_start_leaves_nothing(short_runtime, monkeypatch
     assert "HYPERVISOR_GONE" == caught.value.code
     assert [] == list(short_runtime.iterdir())
     assert before == sorted(Path("/proc/self/fd").iterdir())
+
+
+def test_an_instance_that_may_not_start_leaves_nothing(short_runtime, monkeypatch):
+    def refuse():
+        raise HostNotSupportedError([Requirement("no-real-hardware", "/dev/nsm exists", "leave")])
+
+    monkeypatch.setattr("nitrosim.hypervisor.client.refuse_real_hardware", refuse)
+
+    with pytest.raises(HostNotSupportedError):
+        Instance()
+
+    assert [] == list(short_runtime.iterdir())
 
 
 # ---- the client ----
