@@ -152,7 +152,7 @@ class Console:
             at = follower.position - self._start
             chunk = bytes(memoryview(self._kept)[at : at + _READ_SIZE])
             if not chunk:
-                if self._ended:
+                if self._ended and self._terminal is None:
                     self._drop(follower)
                 elif follower.waiting:
                     follower.waiting = False

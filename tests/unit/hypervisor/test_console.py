@@ -151,6 +151,17 @@ def test_followers_end_with_the_enclave_after_all_that_was_written(console, term
     assert is_ended(reader)
 
 
+def test_the_end_takes_more_than_one_read(console, terminal, follow):
+    readers = [follow(), follow(lossless=True)]
+    last_words = os.urandom(3 * READ)
+    assert len(last_words) == terminal.write(last_words)
+    terminal.close()
+    console.end()
+
+    assert [last_words] * 2 == [read_all(reader) for reader in readers]
+    assert all(is_ended(reader) for reader in readers)
+
+
 def test_the_console_can_be_read_after_the_end(console, terminal, follow):
     terminal.write(b"last words")
     terminal.close()
