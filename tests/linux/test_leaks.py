@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import gc
 import os
 import re
 from collections import Counter
@@ -17,6 +18,12 @@ pytestmark = pytest.mark.needs("userns")
 
 PORT = 5000
 MANY = 200
+
+
+@pytest.fixture(autouse=True)
+def collected():
+    """Let nothing of other tests go away while descriptors are counted."""
+    gc.collect()
 
 
 def open_descriptors(pid):
