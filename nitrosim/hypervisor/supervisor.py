@@ -119,6 +119,9 @@ class Supervisor:
         if type(answer) is not Later:
             self._deliver(program, notification, answer)
 
+    # DEVIATION: On kernels before 5.19, a thread whose call a signal has ended with EINTR gets that
+    # call's answer when it next makes a call with the same arguments, whatever its buffers hold by
+    # then.
     def _answer_of_before(self, program: Program, notification: Notification) -> Answer | None:
         kept = program.undelivered.pop(notification.thread, None)
         if kept is None:
