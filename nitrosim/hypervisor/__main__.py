@@ -79,10 +79,6 @@ class Hypervisor:
         self._loop.watch(wake_up_ours.fileno(), lambda _events: self._end())
         self._idle()
         self._loop.run()
-        if self._owned:
-            shutil.rmtree(self._runtime, ignore_errors=True)
-        else:
-            shutil.rmtree(self._runtime / SOCKETS_DIRECTORY, ignore_errors=True)
 
     def _idle(self) -> None:
         """Begin to linger, if there is nothing to do."""
@@ -103,6 +99,10 @@ class Hypervisor:
             self._operations.end_all(self._ended)
 
     def _ended(self) -> None:
+        # First the files, then the connections: a client that sees its connection end may rely
+        # on nothing being there any more.
+        left = self._runtime if self._owned else self._runtime / SOCKETS_DIRECTORY
+        shutil.rmtree(left, ignore_errors=True)
         self._server.close()
         self._loop.stop()
 
