@@ -150,10 +150,6 @@ class Network:
         if not callbacks:
             self._waiting.pop((side, port), None)
 
-    def has_side(self, side: Side) -> bool:
-        """Say whether `side` is still connected."""
-        return self._sides.get(side.cid) is side
-
     def _wake(self, side: Side, port: int) -> None:
         for callback in self._waiting.pop((side, port), []):
             callback()

@@ -71,10 +71,10 @@ def test_a_cid_that_is_taken_is_refused(network, enclave, cid):
 
 def test_a_cid_is_free_after_its_enclave(network):
     side = network.add_side(50)
-    assert network.has_side(side)
+    assert network.route(network.parent, side.cid) is side
     network.remove_side(side)
 
-    assert not network.has_side(side)
+    assert network.route(network.parent, side.cid) is None
     assert network.add_side(50) is not None
 
 
@@ -285,10 +285,12 @@ def test_who_waits_for_a_port_is_called_when_somebody_listens(network, make, enc
 
 def test_who_waits_is_called_when_the_enclave_ends(network, enclave):
     called = []
-    network.when_listening(enclave, 5000, lambda: called.append(network.has_side(enclave)))
+    network.when_listening(
+        enclave, 5000, lambda: called.append(network.route(network.parent, enclave.cid))
+    )
     network.remove_side(enclave)
 
-    assert [False] == called
+    assert [None] == called
 
 
 def test_who_no_longer_waits_is_not_called(network, listen, enclave):
