@@ -290,7 +290,7 @@ def map_count_beyond_the_data(forge):
 
 @refused("PAYLOAD_MALFORMED")
 def module_id_not_utf8(forge):
-    return forge.document(forge.payload().replace(b"i-0123", b"i-\xff123", 1))
+    return forge.document(forge.payload().replace(b"i-", b"i\xff", 1))
 
 
 @refused("PAYLOAD_MALFORMED")
