@@ -1,0 +1,146 @@
+"""What foreign verifiers are asked about: the cases of the corpus, and real documents.
+
+Verifiers of whole documents are given the document, the root and a time. Those that know only
+chains, or need a key, are given the certificates, which are read here by `cbor2`: leniently, since
+a document that only a chain is wrong in is not our business.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import ssl
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import cbor2
+
+CORPUS = Path(__file__).resolve().parents[3] / "fixtures" / "attestation"
+
+_LATEST_MS = 253_402_300_799_999
+"""The end of the year 9999."""
+
+
+@dataclass(frozen=True)
+class Case:
+    """One document with what has to be said of it.
+
+    Attributes:
+        id: of the corpus, or ``real/`` and the name of a real document.
+        document: its path.
+        root: path of the DER of the root to trust.
+        clock_ms: the verifier's time, in milliseconds since 1970; None for the document's own.
+        result: "accept" or "refuse".
+        step: of our procedure that refuses (1 to 28); None for accepted documents.
+        code: our reason; None for accepted documents.
+        weight: "must" or "should".
+        about: what is wrong with the document, or what it shows.
+
+    """
+
+    id: str
+    document: Path
+    root: Path
+    clock_ms: int | None
+    result: str
+    step: int | None
+    code: str | None
+    weight: str
+    about: str
+
+    @cached_property
+    def _read(self) -> tuple[int | None, tuple[bytes, ...]]:
+        return _timestamp_and_certificates(self.document.read_bytes())
+
+    def line(self) -> str:
+        """Return the job as the programs in the folders beside this file read it."""
+        stated, certificates = self._read
+        time = self.clock_ms if self.clock_ms is not None else stated
+        found = ",".join(certificate.hex() for certificate in certificates) or "-"
+        return "\t".join((self.id, str(time or 0), str(self.root), str(self.document), found))
+
+
+def corpus(folder: Path = CORPUS) -> list[Case]:
+    """Read the index of the corpus."""
+    index = json.loads((folder / "index.json").read_text("utf-8"))
+    return [
+        Case(
+            id=entry["id"],
+            document=folder / entry["document"],
+            root=folder / index["roots"][entry["root"]]["der"],
+            clock_ms=_clock(folder, entry),
+            result=entry["result"],
+            step=entry["step"],
+            code=entry["code"],
+            weight=entry["weight"],
+            about=entry["about"],
+        )
+        for entry in index["cases"]
+    ]
+
+
+def real(folder: Path, scratch: Path) -> list[Case]:
+    """Return the real documents of a folder; the root is put into `scratch`, as DER."""
+    root = scratch / "aws-root-g1.der"
+    pem = (folder / "aws-nitro-enclaves-root-g1.pem").read_text("ascii")
+    root.write_bytes(ssl.PEM_cert_to_DER_cert(pem))
+    return [
+        Case(
+            id=f"real/{path.stem}",
+            document=path,
+            root=root,
+            clock_ms=None,
+            result="refuse" if "INVALID" in path.stem else "accept",
+            step=23 if "INVALID" in path.stem else None,
+            code="BAD_SIGNATURE" if "INVALID" in path.stem else None,
+            weight="must",
+            about=path.stem,
+        )
+        for path in sorted(folder.glob("*.cbor"))
+    ]
+
+
+def digest(cases: list[Case]) -> str:
+    """Return a hash of everything the verifiers are asked."""
+    digest = hashlib.sha256()
+    for case in cases:
+        line = case.line().replace(str(case.root), "").replace(str(case.document), "")
+        for part in (line.encode(), case.root.read_bytes(), case.document.read_bytes()):
+            digest.update(hashlib.sha256(part).digest())
+    return digest.hexdigest()
+
+
+def _clock(folder: Path, entry: dict[str, Any]) -> int:
+    """Return the time the verifier is to judge at, which for archived documents is their own."""
+    clock = round(datetime.fromisoformat(entry["time"]).timestamp() * 1000)
+    if entry["mode"] == "live":
+        return clock
+    stated, _certificates = _timestamp_and_certificates((folder / entry["document"]).read_bytes())
+    return stated if stated is not None and 0 < stated <= _LATEST_MS else clock
+
+
+def _timestamp_and_certificates(document: bytes) -> tuple[int | None, tuple[bytes, ...]]:
+    envelope = _decoded(document)
+    if isinstance(envelope, cbor2.CBORTag):
+        envelope = envelope.value
+    if not isinstance(envelope, list | tuple) or len(envelope) < 3:
+        return None, ()
+    payload = _decoded(envelope[2])
+    if not isinstance(payload, dict):
+        return None, ()
+    stated, bundle, leaf = (payload.get(k) for k in ("timestamp", "cabundle", "certificate"))
+    found = (*bundle, leaf) if isinstance(bundle, list | tuple) else (leaf,)
+    whole = all(isinstance(certificate, bytes) for certificate in found)
+    return stated if type(stated) is int else None, found if whole else ()
+
+
+def _decoded(data: object) -> object:
+    if not isinstance(data, bytes):
+        return None
+    try:
+        return cbor2.loads(data)
+    except (cbor2.CBORError, ValueError, OverflowError, RecursionError):
+        return None
