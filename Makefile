@@ -11,8 +11,11 @@ TESTS ?= $(wildcard tests/unit tests/linux tests/docs tests/third_party)
 # Files stay together on one worker because their tests share a simulated instance.
 PYTEST_ARGS ?= -q -n auto --maxprocesses 8 --dist loadfile
 
+# How long each fuzz target runs.
+FUZZ_SECONDS ?= 60
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench
+.PHONY: help setup demo test check bench fuzz corpus
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -33,6 +36,13 @@ check: $(STAMP) ## Check style and types
 
 bench: $(STAMP) ## Measure speed, as ratios to what the machine can do
 	@$(RUN)/python tests/benchmarks/run.py
+
+fuzz: $(STAMP) ## Feed the readers what a coverage-guided fuzzer makes up, FUZZ_SECONDS for each target
+	@$(RUN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
+	@$(RUN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
+
+corpus: $(STAMP) ## Make the attestation documents in fixtures/attestation again
+	@PYTHONPATH=tests/corpus $(RUN)/python -m forgery fixtures/attestation
 
 # An interpreter that is missing, too old or stripped gets one message here instead of a traceback
 # later. A virtual environment whose own interpreter has gone away is made anew.

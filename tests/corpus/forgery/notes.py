@@ -1,4 +1,5 @@
-"""What goes wrong in the field: each note says the mistake, what it gives away, and where it was seen.
+"""What goes wrong in the field: each note says the mistake, what it gives away, and where it was
+seen.
 
 A case refers to the notes whose mistake it catches. Most notes come from public reports about
 verifiers and simulators of this very format; where nobody reported one, it is said why it matters.
