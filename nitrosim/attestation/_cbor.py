@@ -17,12 +17,15 @@ Arrays and maps of indefinite length are read when the caller allows them: the
 real NSM changed its payload from a definite to an indefinite map in 2025 and
 may do the same to inner containers. Longer-than-needed heads are refused when
 the caller asks for it.
+
+It is one loop over items, whatever their nesting: a document has sixty of them, and a function
+call for each takes longer than reading it.
 """
 
 from __future__ import annotations
 
 from enum import Enum, auto
-from typing import Final, NoReturn, TypeAlias
+from typing import Final, TypeAlias
 
 Value: TypeAlias = "int | bytes | str | bool | list[Value] | dict[int | str, Value] | None"
 """A decoded item. `bool` is a Python int: compare types with `type(x) is int`."""
@@ -33,7 +36,14 @@ MAX_DEPTH: Final = 8
 MAX_ITEMS: Final = 512
 """Items of all kinds in one reading; a real payload has about 60."""
 
-_BREAK: Final = object()
+_SHORTEST: Final = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
+"""Smallest argument that needs the width of each additional information."""
+
+_INDEFINITE: Final = -1
+"""Stands for a length that is not told; counted down, it never arrives at zero."""
+
+_Container: TypeAlias = "tuple[list[Value], int, int, int]"
+"""An open container: its items so far, how many are to come, its major type and its offset."""
 
 
 class Problem(Enum):
@@ -77,7 +87,9 @@ class CborError(Exception):
         self.detail = detail
 
 
-def decode(data: bytes, *, indefinite: bool, shortest: bool) -> Value:
+def decode(  # noqa: C901, PLR0912, PLR0915 - one loop, one branch per major type: see above
+    data: bytes, *, indefinite: bool, shortest: bool
+) -> Value:
     """Read the one item that `data` consists of.
 
     Args:
@@ -88,151 +100,135 @@ def decode(data: bytes, *, indefinite: bool, shortest: bool) -> Value:
     Raises `CborError` for anything else than one item of the seven types.
 
     """
-    reader = _Reader(data, indefinite=indefinite, shortest=shortest)
-    value = reader.item(0)
-    if reader.pos != len(data):
-        raise CborError(Problem.TRAILING, reader.pos, f"{len(data) - reader.pos} bytes left over")
-    return value
+    # What is open: the innermost container, and those around it. Of a map, keys and values
+    # alternate among the items. The outermost of all is the reading itself, an array of one.
+    items: list[Value] = []
+    left, major_open, opened = 1, 4, 0
+    around: list[_Container] = []
+    pos, end = 0, len(data)
+    for _ in range(MAX_ITEMS):
+        if pos >= end:
+            raise CborError(Problem.TRUNCATED, pos, "the end, where an item should be")
+        start, initial = pos, data[pos]
+        pos += 1
+        item: Value
+        if initial < 24:
+            item = initial
+        else:
+            major, argument = initial >> 5, initial & 0x1F
+            if argument >= 24:
+                if argument == 24 and pos < end and data[pos] >= 24:
+                    argument = data[pos]
+                    pos += 1
+                else:
+                    argument, pos = _long_head(data, start, shortest=shortest)
+            if major == 2 or major == 3:  # noqa: PLR1714 - a set is slower
+                begin = pos
+                pos += argument
+                if argument < 0 or pos > end:
+                    raise _bad_string(start, argument, end - begin)
+                item = data[begin:pos]
+                if major == 3:
+                    try:
+                        item = item.decode("utf-8")
+                    except UnicodeDecodeError as error:
+                        raise CborError(Problem.UTF8, start, "text that is not UTF-8") from error
+            elif major == 0:
+                item = argument
+            elif major == 1:
+                item = -1 - argument
+            elif major == 7:
+                if initial != 0xFF:
+                    item = _simple(initial, start)
+                else:
+                    if left >= 0:
+                        raise CborError(Problem.RESERVED, start, "a break where none belongs")
+                    item = items if major_open == 4 else _map(items, opened)
+                    items, left, major_open, opened = around.pop()
+            elif major == 6:
+                raise CborError(Problem.TAG, start, f"tag {argument}")
+            else:
+                count = argument if major == 4 else 2 * argument
+                if len(around) >= MAX_DEPTH:
+                    raise CborError(
+                        Problem.LIMIT, start, f"more than {MAX_DEPTH} nested containers"
+                    )
+                if argument < 0:
+                    if not indefinite:
+                        raise CborError(
+                            Problem.INDEFINITE, start, "a container of indefinite length"
+                        )
+                elif count > end - pos:
+                    raise _too_short(start, argument, end - pos)
+                if count:
+                    around.append((items, left, major_open, opened))
+                    items, left, major_open, opened = [], count, major, start
+                    continue
+                item = [] if major == 4 else {}
+        items.append(item)
+        left -= 1
+        while not left:
+            if not around:
+                if pos != end:
+                    raise CborError(Problem.TRAILING, pos, f"{end - pos} bytes left over")
+                return items[0]
+            item = items if major_open == 4 else _map(items, opened)
+            items, left, major_open, opened = around.pop()
+            items.append(item)
+            left -= 1
+    raise CborError(Problem.LIMIT, pos, f"more than {MAX_ITEMS} items")
 
 
-class _Reader:
-    """One pass over one buffer."""
-
-    __slots__ = ("_data", "_end", "_indefinite", "_items", "_shortest", "pos")
-
-    def __init__(self, data: bytes, *, indefinite: bool, shortest: bool) -> None:
-        self._data = data
-        self._end = len(data)
-        self._indefinite = indefinite
-        self._shortest = shortest
-        self._items = 0
-        self.pos = 0
-
-    def item(self, depth: int) -> Value:
-        """Read one item; a break is an error."""
-        start = self.pos
-        value = self._item_or_break(depth)
-        if value is _BREAK:
-            raise CborError(Problem.RESERVED, start, "a break outside a container")
-        return value  # type: ignore[return-value]  # only the sentinel is not a Value
-
-    def _item_or_break(self, depth: int) -> object:  # noqa: PLR0911 - one return per major type
-        start = self.pos
-        major, argument = self._head()
-        if major == 0:
-            return argument
-        if major == 2:
-            return self._string(start, argument)
-        if major == 3:
-            try:
-                return self._string(start, argument).decode("utf-8")
-            except UnicodeDecodeError as error:
-                raise CborError(Problem.UTF8, start, "text that is not UTF-8") from error
-        if major == 5:
-            return self._map(start, argument, depth + 1)
-        if major == 4:
-            return self._array(start, argument, depth + 1)
-        if major == 1:
-            assert argument is not None
-            return -1 - argument
-        if major == 6:
-            raise CborError(Problem.TAG, start, f"tag {argument}")
-        return self._simple(start)
-
-    def _head(self) -> tuple[int, int | None]:
-        """Read a head: (major type, argument or None for indefinite length)."""
-        start = self.pos
-        if start >= self._end:
-            raise CborError(Problem.TRUNCATED, start, "the end, where an item should be")
-        self._items += 1
-        if self._items > MAX_ITEMS:
-            raise CborError(Problem.LIMIT, start, f"more than {MAX_ITEMS} items")
-        initial = self._data[start]
-        major, info = initial >> 5, initial & 0x1F
-        self.pos = start + 1
-        if info < 24:
-            return major, info
-        if info < 28:
-            width = 1 << (info - 24)
-            end = start + 1 + width
-            if end > self._end:
-                raise CborError(Problem.TRUNCATED, start, "the end inside a head")
-            argument = int.from_bytes(self._data[start + 1 : end], "big")
-            self.pos = end
-            # Floats use the same widths but their bits are no count.
-            if self._shortest and major != 7 and argument < _SHORTEST[info]:
-                raise CborError(Problem.NOT_SHORTEST, start, f"{argument} in a {width}-byte head")
-            return major, argument
-        if info != 31 or major in {0, 1, 6}:
-            raise CborError(Problem.RESERVED, start, f"reserved head {initial:02x}")
-        return major, None
-
-    def _string(self, start: int, length: int | None) -> bytes:
-        if length is None:
-            raise CborError(Problem.CHUNKED, start, "a string in chunks")
-        begin = self.pos
-        end = begin + length
-        if end > self._end:
-            self._too_short(start, length)
-        self.pos = end
-        return self._data[begin:end]
-
-    def _array(self, start: int, count: int | None, depth: int) -> list[Value]:
-        self._enter(start, count, depth, bytes_per_entry=1)
-        values: list[Value] = []
-        if count is None:
-            while (value := self._item_or_break(depth)) is not _BREAK:
-                values.append(value)  # type: ignore[arg-type]  # the sentinel is excluded
-            return values
-        for _ in range(count):
-            values.append(self.item(depth))  # noqa: PERF401 - the loop mirrors the one above
-        return values
-
-    def _map(self, start: int, count: int | None, depth: int) -> dict[int | str, Value]:
-        self._enter(start, count, depth, bytes_per_entry=2)
-        entries: dict[int | str, Value] = {}
-        read = 0
-        while count is None or read < count:
-            at = self.pos
-            key = self._item_or_break(depth) if count is None else self.item(depth)
-            if key is _BREAK:
-                break
-            # A bool is an int to Python and would collide with 0 and 1.
-            if type(key) is not int and type(key) is not str:
-                raise CborError(Problem.KEY_TYPE, at, f"a map key of type {type(key).__name__}")
-            if key in entries:
-                raise CborError(Problem.DUPLICATE_KEY, at, f"key {key!r} twice")
-            entries[key] = self.item(depth)
-            read += 1
-        return entries
-
-    def _enter(self, start: int, count: int | None, depth: int, *, bytes_per_entry: int) -> None:
-        if depth > MAX_DEPTH:
-            raise CborError(Problem.LIMIT, start, f"more than {MAX_DEPTH} nested containers")
-        if count is None:
-            if not self._indefinite:
-                raise CborError(Problem.INDEFINITE, start, "a container of indefinite length")
-        elif count * bytes_per_entry > self._end - self.pos:
-            self._too_short(start, count)
-
-    def _too_short(self, start: int, wanted: int) -> NoReturn:
-        left = self._end - self.pos
-        raise CborError(Problem.TRUNCATED, start, f"a length of {wanted} with {left} bytes left")
-
-    def _simple(self, start: int) -> object:
-        initial = self._data[start]
-        if initial == 0xF6:
-            return None
-        if initial == 0xF4:
-            return False
-        if initial == 0xF5:
-            return True
-        if initial == 0xFF:
-            return _BREAK
-        if initial in {0xF9, 0xFA, 0xFB}:
-            raise CborError(Problem.FLOAT, start, "a floating-point number")
-        raise CborError(Problem.SIMPLE, start, f"simple value {initial:02x}")
+def _long_head(data: bytes, start: int, *, shortest: bool) -> tuple[int, int]:
+    """Read a head whose argument is in further bytes: return argument and where the head ends."""
+    info = data[start] & 0x1F
+    if info > 27:
+        if info != 31 or data[start] in {0x1F, 0x3F, 0xDF}:
+            raise CborError(Problem.RESERVED, start, f"reserved head {data[start]:02x}")
+        return _INDEFINITE, start + 1
+    end = start + 1 + (1 << (info - 24))
+    if end > len(data):
+        raise CborError(Problem.TRUNCATED, start, "the end inside a head")
+    argument = int.from_bytes(data[start + 1 : end], "big")
+    # Floats use the same widths but their bits are no count.
+    if shortest and argument < _SHORTEST[info] and data[start] < 0xE0:
+        raise CborError(Problem.NOT_SHORTEST, start, f"{argument} in a {end - start}-byte head")
+    return argument, end
 
 
-_SHORTEST: Final = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
-"""Smallest argument that needs the width of each additional information."""
+def _map(items: list[Value], start: int) -> dict[int | str, Value]:
+    """Make a map of alternating keys and values; compare the keys as they are after decoding."""
+    keys: list[int | str] = []
+    for key in items[::2]:
+        # A bool is an int to Python and would collide with 0 and 1.
+        if type(key) is not int and type(key) is not str:
+            raise CborError(Problem.KEY_TYPE, start, f"a map key of type {type(key).__name__}")
+        keys.append(key)
+    if len(set(keys)) != len(keys):
+        twice = next(key for i, key in enumerate(keys) if key in keys[:i])
+        raise CborError(Problem.DUPLICATE_KEY, start, f"key {twice!r} twice in the map")
+    if len(items) % 2:
+        raise CborError(Problem.RESERVED, start, "a break instead of the last value in the map")
+    return dict(zip(keys, items[1::2], strict=True))
+
+
+def _simple(initial: int, start: int) -> bool | None:
+    if initial == 0xF6:
+        return None
+    if initial == 0xF4:
+        return False
+    if initial == 0xF5:
+        return True
+    if initial in {0xF9, 0xFA, 0xFB}:
+        raise CborError(Problem.FLOAT, start, "a floating-point number")
+    raise CborError(Problem.SIMPLE, start, f"simple value {initial:02x}")
+
+
+def _bad_string(start: int, length: int, left: int) -> CborError:
+    if length == _INDEFINITE:
+        return CborError(Problem.CHUNKED, start, "a string in chunks")
+    return _too_short(start, length, left)
+
+
+def _too_short(start: int, wanted: int, left: int) -> CborError:
+    return CborError(Problem.TRUNCATED, start, f"a length of {wanted} with {left} bytes left")

@@ -12,16 +12,25 @@ What real chains lack, and general profiles demand, is not demanded: key identif
 a critical keyUsage on the leaf, extended key usage, subject alternative names,
 serials of at most 20 octets.
 
-Four signatures are checked for the usual chain of five; a fifth over the document.
+Four signatures are checked for the usual chain of five; a fifth over the document. Those of
+chains that have been verified before are not checked again (`nitrosim.attestation.chain_cache`
+says what is remembered and what never is).
 """
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from nitrosim.attestation import certificate as x509
-from nitrosim.attestation.certificate import Certificate, CertificateError, read_certificate
+from nitrosim.attestation.certificate import (
+    Certificate,
+    CertificateError,
+    moment,
+    read_certificate,
+)
+from nitrosim.attestation.chain_cache import Chain, ChainCache, Ders, Identity, Path
 from nitrosim.attestation.errors import Code
 from nitrosim.attestation.model import Claims, DocumentType
 from nitrosim.attestation.p384 import BadKeyError, LoadKey, PublicKey, in_range
@@ -32,7 +41,6 @@ from nitrosim.attestation.profile import (
     check_roles,
     check_validity,
     place_of,
-    utc_text,
 )
 from nitrosim.attestation.revocation import RevocationList, check_revocation
 
@@ -50,57 +58,96 @@ _INSTANCE_PCR: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class ChainRules:
-    """What a chain is judged by.
+    """What all chains of one verifier are judged by.
 
     Attributes:
         pins: SHA-256 of acceptable roots.
         load_key: the cryptography.
-        at: the evaluation time, UTC.
-        leeway: how much later than `at` a certificate may begin; its end has none.
         revocation: parsed lists given by the caller, maybe none.
-        strict: whether names and PCR4 must agree with module_id.
+        cache: chains that have been found right under these rules.
 
     """
 
     pins: frozenset[bytes]
     load_key: LoadKey
-    at: datetime
-    leeway: timedelta
     revocation: Sequence[RevocationList]
-    strict: bool
+    cache: ChainCache
 
 
-@dataclass(frozen=True, slots=True)
-class Chain:
-    """A verified chain: certificates from root to leaf, and the leaf's key."""
-
-    certificates: tuple[Certificate, ...]
-    leaf_key: PublicKey
-
-    @property
-    def root(self) -> Certificate:
-        """The certificate that is pinned."""
-        return self.certificates[0]
-
-    @property
-    def leaf(self) -> Certificate:
-        """The certificate whose key signs documents."""
-        return self.certificates[-1]
-
-
-def verify_chain(claims: Claims, rules: ChainRules, trail: Trail) -> Chain:
+def verify_chain(  # noqa: PLR0913 - two values, the standing rules, and three of this verification
+    claims: Claims,
+    rules: ChainRules,
+    trail: Trail,
+    *,
+    at: datetime,
+    leeway: timedelta,
+    strict: bool,
+) -> Chain:
     """Verify the chain that a document brings along: steps 13 to 22.
 
+    Args:
+        claims: the document's content, of which nothing is believed.
+        rules: what does not change between verifications.
+        trail: told about each step.
+        at: the evaluation time, UTC.
+        leeway: how much later than `at` a certificate may begin; its end has none.
+        strict: whether names and PCR4 must agree with module_id.
+
     Raises `CertificateChainError`, or `TimeError` for step 20.
+
     """
-    # (13) Form. The count comes first: it bounds the work.
+    # (13) The count comes first: it bounds the work.
     if not 1 <= len(claims.cabundle) <= MAX_BUNDLE:
         raise Code.CERTIFICATE_COUNT(
             "cabundle", got=f"{len(claims.cabundle)} certificates", expected=f"1 to {MAX_BUNDLE}"
         )
     ders = (*claims.cabundle, claims.certificate)
-    certificates = tuple(_read(der, place_of(i, len(ders))) for i, der in enumerate(ders))
-    trail.passed(13, f"{len(certificates)} certificates")
+    # (13)-(19) What is right or wrong whatever the time and the document.
+    chain = rules.cache.chain(ders)
+    if chain is None:
+        chain = _establish(ders, rules, trail)
+    elif trail.heard:
+        _report_remembered(chain, trail)
+    certificates = chain.path.certificates
+
+    # (20) All of them, at one time. The full check says which one is to blame.
+    now = at.timestamp()
+    if now > chain.ends or now + leeway.total_seconds() < chain.begins:
+        check_validity(certificates, at, leeway)
+    if trail.heard:
+        trail.passed(20, "at {}; first to end {}", at, moment(chain.ends))
+
+    # (21) AWS: "we do not use CRL". Only lists that the caller gives.
+    if rules.revocation:
+        consulted = check_revocation(certificates, rules.revocation, at=at, load_key=rules.load_key)
+        trail.passed(21, "{} certificates covered by the given lists", consulted)
+    else:
+        trail.skipped(21, "no lists given")
+
+    # (22) Catches a genuine leaf or instance certificate of another machine.
+    if not strict:
+        trail.skipped(22, "not strict")
+        return chain
+    identity = chain.identity
+    if identity is None or not _agrees(claims, identity):
+        identity = _check_identity(claims, certificates)
+        chain = dataclasses.replace(chain, identity=identity)
+    trail.passed(22, "{} in {}", claims.instance_id, identity.region)
+    return chain
+
+
+def _establish(ders: Ders, rules: ChainRules, trail: Trail) -> Chain:
+    """Verify what does not depend on time or document (13 to 19), except what is known of it."""
+    known = rules.cache.beginning(ders) or Path((), ())
+    count, first = len(ders), len(known.certificates)
+
+    # (13) Form.
+    certificates = (
+        *known.certificates,
+        *(_read(ders[i], place_of(i, count)) for i in range(first, count)),
+    )
+    origin = f"; {first} from the cache" if first else ""
+    trail.passed(13, "{} certificates{}", count, origin)
 
     # (14) Our own copy of the root, by the hash of all its bytes.
     root_pin = certificates[0].sha256
@@ -110,12 +157,12 @@ def verify_chain(claims: Claims, rules: ChainRules, trail: Trail) -> Chain:
             got=root_pin,
             expected=" or ".join(sorted(pin.hex() for pin in rules.pins)),
         )
-    trail.passed(14, f"{certificates[0].common_name}, SHA-256 {root_pin.hex()}")
+    trail.passed(14, "{}, SHA-256 {}", certificates[0].common_name, root_pin.hex())
 
     # (15) Issuing order. (16) belongs into the same pass: no signature may be checked
     # before its algorithm and the key that checks it have been.
-    leaf_key = _verify_links(certificates, rules.load_key)
-    trail.passed(15, f"{len(certificates) - 1} signatures")
+    path = _extend(known, certificates, rules.load_key)
+    trail.passed(15, "{} signatures{}", count - max(first, 1), origin)
     trail.passed(16)
 
     # (17)-(19) Who may issue what.
@@ -125,28 +172,21 @@ def verify_chain(claims: Claims, rules: ChainRules, trail: Trail) -> Chain:
     trail.passed(18)
     check_key_ids(certificates)
     trail.passed(19)
+    return Chain(
+        path,
+        root_sha256=root_pin,
+        begins=max(certificate.not_before for certificate in certificates),
+        ends=min(certificate.not_after for certificate in certificates),
+    )
 
-    # (20) All of them, at one time.
-    check_validity(certificates, rules.at, rules.leeway)
-    ends = min(certificate.ends for certificate in certificates)
-    trail.passed(20, f"at {utc_text(rules.at)}; first to end {utc_text(ends)}")
 
-    # (21) AWS: "we do not use CRL". Only lists that the caller gives.
-    if rules.revocation:
-        consulted = check_revocation(
-            certificates, rules.revocation, at=rules.at, load_key=rules.load_key
-        )
-        trail.passed(21, f"{consulted} certificates covered by the given lists")
-    else:
-        trail.skipped(21, "no lists given")
-
-    # (22) Catches a genuine leaf or instance certificate of another machine.
-    if rules.strict:
-        region = _check_identity(claims, certificates)
-        trail.passed(22, f"{claims.instance_id} in {region}")
-    else:
-        trail.skipped(22, "not strict")
-    return Chain(certificates, leaf_key)
+def _report_remembered(chain: Chain, trail: Trail) -> None:
+    for number in range(13, 20):
+        if number == 14:
+            name, pin = chain.root.common_name, chain.root_sha256.hex()
+            trail.passed(number, "from the cache: {}, SHA-256 {}", name, pin)
+        else:
+            trail.passed(number, "from the cache")
 
 
 def _read(der: bytes, place: str) -> Certificate:
@@ -162,11 +202,13 @@ def _read(der: bytes, place: str) -> Certificate:
         ) from error
 
 
-def _verify_links(certificates: tuple[Certificate, ...], load_key: LoadKey) -> PublicKey:
-    """Check algorithms, keys, names and signatures from the root down; return the leaf's key."""
+def _extend(known: Path, certificates: tuple[Certificate, ...], load_key: LoadKey) -> Path:
+    """Check algorithms, keys, names and signatures of what follows a known path, downwards."""
     count = len(certificates)
-    key = _checked_key(certificates[0], place_of(0, count), load_key)
-    for i in range(1, count):
+    keys = [*known.keys]
+    if not keys:
+        keys.append(_checked_key(certificates[0], place_of(0, count), load_key))
+    for i in range(len(keys), count):
         issuer, certificate, place = certificates[i - 1], certificates[i], place_of(i, count)
         if certificate.issuer != issuer.subject:
             raise Code.ISSUER_MISMATCH(
@@ -174,14 +216,14 @@ def _verify_links(certificates: tuple[Certificate, ...], load_key: LoadKey) -> P
             )
         subject_key = _checked_key(certificate, place, load_key)
         r, s = certificate.r, certificate.s
-        if not (in_range(r) and in_range(s) and key.verify(r, s, certificate.signed)):
+        if not (in_range(r) and in_range(s) and keys[-1].verify(r, s, certificate.signed)):
             raise Code.CERTIFICATE_SIGNATURE(
                 f"signature of {place}",
                 got="one that does not verify",
                 expected=f"one by {issuer.common_name!r}",
             )
-        key = subject_key
-    return key
+        keys.append(subject_key)
+    return Path(certificates, tuple(keys))
 
 
 def _checked_key(certificate: Certificate, place: str, load_key: LoadKey) -> PublicKey:
@@ -208,8 +250,16 @@ def _checked_key(certificate: Certificate, place: str, load_key: LoadKey) -> Pub
         ) from error
 
 
-def _check_identity(claims: Claims, certificates: tuple[Certificate, ...]) -> str:
-    """Check that names and PCR4 tell of the same module, instance and region; return the region.
+def _agrees(claims: Claims, identity: Identity) -> bool:
+    """Tell whether names that have been found to agree with one another are this document's."""
+    return claims.module_id == identity.module_id and (
+        claims.document_type is not DocumentType.ENCLAVE
+        or claims.pcrs.get(_INSTANCE_PCR) == identity.pcr4
+    )
+
+
+def _check_identity(claims: Claims, certificates: tuple[Certificate, ...]) -> Identity:
+    """Check that names and PCR4 tell of the same module, instance and region.
 
     Only labels are compared, not what follows the region: it differs between partitions.
     """
@@ -228,12 +278,12 @@ def _check_identity(claims: Claims, certificates: tuple[Certificate, ...]) -> st
             raise Code.IDENTITY_MISMATCH(
                 f"name of {place_of(i, count)}", got=repr(name), expected=f"with {expected}"
             )
-    pcr4 = extended(claims.instance_id.encode())
+    identity = Identity(claims.module_id, region, extended(claims.instance_id.encode()))
     # PCR4 of a TPM is the boot manager's.
-    if claims.document_type is DocumentType.ENCLAVE and claims.pcrs.get(_INSTANCE_PCR) != pcr4:
+    if not _agrees(claims, identity):
         raise Code.IDENTITY_MISMATCH(
             f"PCR4 for {claims.instance_id}",
             got=claims.pcrs.get(_INSTANCE_PCR, b"").hex() or "none",
-            expected=pcr4,
+            expected=identity.pcr4,
         )
-    return region
+    return identity

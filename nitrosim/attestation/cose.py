@@ -87,7 +87,7 @@ def read_sign1(document: bytes, trail: Trail) -> Sign1:
     """
     # (1) Size, before anything is looked at.
     _check_size(document)
-    trail.passed(1, f"{len(document)} bytes")
+    trail.passed(1, "{} bytes", len(document))
 
     # (2) One item and nothing after it. The reader enforces (4) while it reads.
     tagged = document[0] == _TAG_18
@@ -99,7 +99,7 @@ def read_sign1(document: bytes, trail: Trail) -> Sign1:
 
     # (3) The four parts. Types are compared exactly.
     protected, unprotected, payload, signature = _parts(envelope)
-    trail.passed(3, f"payload of {len(payload)} bytes")
+    trail.passed(3, "payload of {} bytes", len(payload))
     trail.passed(4)
 
     # (5) The header must be these four bytes; a decoded look only serves the message.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NoReturn, Self, SupportsIndex
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -80,9 +80,12 @@ class Claims:
         )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, init=False)
 class VerifiedDocument(Claims):
-    """Claims that `Verifier.verify` has verified. This type has no public constructor.
+    """Claims that `Verifier.verify` has verified: there is no other way to get one.
+
+    Calling the type, `dataclasses.replace` and unpickling are refused, because what they would
+    make has not been verified. Copies are the object itself.
 
     Attributes:
         root_sha256: SHA-256 of the DER of the root that the chain leads to.
@@ -95,3 +98,35 @@ class VerifiedDocument(Claims):
     root_sha256: bytes
     evaluated_at: datetime
     live: bool
+
+    def __init__(self, *_arguments: object, **_fields: object) -> None:
+        raise TypeError("only Verifier.verify makes a VerifiedDocument, out of verified bytes")
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, _memo: object) -> Self:
+        return self
+
+    def __reduce_ex__(self, _protocol: SupportsIndex) -> NoReturn:
+        raise TypeError(
+            "a VerifiedDocument cannot be pickled: nobody knows what was done to it meanwhile;"
+            " keep the document's bytes and verify them again"
+        )
+
+
+def _verified(
+    claims: Claims, *, root_sha256: bytes, evaluated_at: datetime, live: bool
+) -> VerifiedDocument:
+    """Turn claims into facts. For `Verifier.verify` alone, after everything else."""
+    document = VerifiedDocument.__new__(VerifiedDocument)
+    write = object.__setattr__
+    for name in _CLAIMS:
+        write(document, name, getattr(claims, name))
+    write(document, "root_sha256", root_sha256)
+    write(document, "evaluated_at", evaluated_at)
+    write(document, "live", live)
+    return document
+
+
+_CLAIMS: Final = tuple(field.name for field in fields(Claims))

@@ -17,9 +17,8 @@ Facts, observed in real documents unless said otherwise:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, TypeVar
+from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
 
 from nitrosim.attestation._cbor import CborError, Problem, Value, decode
 from nitrosim.attestation.cose import MAX_PAYLOAD_BYTES
@@ -43,35 +42,10 @@ _PCR_FIELD: Final = {DocumentType.ENCLAVE: "pcrs", DocumentType.NITROTPM: "nitro
 _PCR_COUNT: Final = {DocumentType.ENCLAVE: 32, DocumentType.NITROTPM: 24}
 _MODULE_MARK: Final = {DocumentType.ENCLAVE: "-enc", DocumentType.NITROTPM: "-tpm"}
 _MODULE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}-(?:enc|tpm)[0-9a-f]{16}")
-_OPTIONAL: Final = ("public_key", "user_data", "nonce")
-_KNOWN: Final = frozenset(
-    (
-        "module_id",
-        "digest",
-        "timestamp",
-        "pcrs",
-        "nitrotpm_pcrs",
-        "certificate",
-        "cabundle",
-        *_OPTIONAL,
-    )
-)
-_TYPE_NAMES: Final = {
-    int: "integer",
-    bytes: "byte string",
-    str: "text",
-    bool: "bool",
-    type(None): "null",
-    list: "array",
-    dict: "map",
-}
-
-_T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class _Fields:
-    """The known fields with their types checked; None for a missing one or null."""
+class _Fields(TypedDict, total=False):
+    """The known fields with their types checked; None is null."""
 
     module_id: str | None
     digest: str | None
@@ -83,7 +57,33 @@ class _Fields:
     public_key: bytes | None
     user_data: bytes | None
     nonce: bytes | None
-    unknown: tuple[str, ...]
+
+
+_KNOWN: Final[dict[str, type]] = {
+    "module_id": str,
+    "digest": str,
+    "timestamp": int,
+    "certificate": bytes,
+    "cabundle": list,
+    "pcrs": dict,
+    "nitrotpm_pcrs": dict,
+    "public_key": bytes,
+    "user_data": bytes,
+    "nonce": bytes,
+}
+"""Name and type of each known field."""
+
+_TYPE_NAMES: Final = {
+    int: "integer",
+    bytes: "byte string",
+    str: "text",
+    bool: "bool",
+    type(None): "null",
+    list: "array",
+    dict: "map",
+}
+
+_T = TypeVar("_T")
 
 
 def read_payload(
@@ -103,38 +103,40 @@ def read_payload(
     # (8) (9) The reader refuses duplicate keys, and the foreign types of (10), while it reads.
     entries = _read_map(payload)
     trail.passed(8, "indefinite-length map" if payload[0] == 0xBF else "definite-length map")
-    trail.passed(9, f"{len(entries)} fields")
+    trail.passed(9, "{} fields", len(entries))
 
     # (10) Exact types of what is present. A bool is not an integer.
-    fields = _read_fields(entries)
+    fields, unknown = _typed_fields(entries)
     trail.passed(10)
 
     # (11) Exactly one of the two PCR fields, and it must be the caller's kind.
     kind, pcrs = _kind_of(fields, expected_type)
     claims = Claims(
         document_type=kind,
-        module_id=_mandatory("module_id", fields.module_id),
-        timestamp_ms=_mandatory("timestamp", fields.timestamp),
-        pcrs=MappingProxyType(dict(sorted(pcrs.items()))),
-        certificate=_mandatory("certificate", fields.certificate),
-        cabundle=tuple(_mandatory("cabundle", fields.cabundle)),
-        public_key=fields.public_key,
-        user_data=fields.user_data,
-        nonce=fields.nonce,
-        unknown_fields=fields.unknown,
+        module_id=_mandatory("module_id", fields.get("module_id")),
+        timestamp_ms=_mandatory("timestamp", fields.get("timestamp")),
+        pcrs=MappingProxyType({index: pcrs[index] for index in sorted(pcrs)}),
+        certificate=_mandatory("certificate", fields.get("certificate")),
+        cabundle=tuple(_mandatory("cabundle", fields.get("cabundle"))),
+        public_key=fields.get("public_key"),
+        user_data=fields.get("user_data"),
+        nonce=fields.get("nonce"),
+        unknown_fields=unknown,
     )
-    digest = _mandatory("digest", fields.digest)
+    digest = _mandatory("digest", fields.get("digest"))
     _check_module_kind(claims)
-    unknown = ", ".join(fields.unknown)
     if strict and unknown:
-        raise Code.UNKNOWN_FIELD("field names", got=unknown, expected="only the known ones")
-    trail.passed(11, f"{kind} document" + (f", ignored: {unknown}" if unknown else ""))
+        raise Code.UNKNOWN_FIELD(
+            "field names", got=", ".join(unknown), expected="only the known ones"
+        )
+    ignored = f", ignored: {', '.join(unknown)}" if unknown else ""
+    trail.passed(11, "{} document{}", kind, ignored)
 
     # (12) Values and lengths.
     _check_values(claims, digest)
     if strict:
         _check_strict_values(claims)
-    trail.passed(12, f"{claims.module_id}, {len(pcrs)} PCRs")
+    trail.passed(12, "{}, {} PCRs", claims.module_id, len(pcrs))
     return claims
 
 
@@ -152,56 +154,53 @@ def _read_map(payload: bytes) -> dict[int | str, Value]:
     return entries
 
 
-def _read_fields(entries: dict[int | str, Value]) -> _Fields:
-    unknown: list[str] = []
-    for key in entries:
-        name = _require_type("field name", key, str)
-        if name not in _KNOWN:
-            unknown.append(name)
-    bundle = _typed(entries, "cabundle", list)
-    return _Fields(
-        module_id=_typed(entries, "module_id", str),
-        digest=_typed(entries, "digest", str),
-        timestamp=_typed(entries, "timestamp", int),
-        certificate=_typed(entries, "certificate", bytes),
-        cabundle=None
-        if bundle is None
-        else [_require_type(f"cabundle[{i}]", entry, bytes) for i, entry in enumerate(bundle)],
-        pcrs=_typed_pcrs(entries, "pcrs"),
-        nitrotpm_pcrs=_typed_pcrs(entries, "nitrotpm_pcrs"),
-        public_key=_typed(entries, "public_key", bytes),
-        user_data=_typed(entries, "user_data", bytes),
-        nonce=_typed(entries, "nonce", bytes),
-        unknown=tuple(unknown),
-    )
-
-
-def _typed_pcrs(entries: dict[int | str, Value], name: str) -> dict[int, bytes] | None:
-    registers = _typed(entries, name, dict)
-    if registers is None:
-        return None
-    return {
-        _require_type(f"index in {name}", index, int): _require_type(f"PCR{index}", value, bytes)
-        for index, value in registers.items()
-    }
+def _typed_fields(entries: dict[int | str, Value]) -> tuple[_Fields, tuple[str, ...]]:
+    """Check the types of the known fields and of what is in them; return also other names."""
+    unknown: tuple[str, ...] = ()
+    if not entries.keys() <= _KNOWN.keys():
+        for key in entries:
+            if type(key) is not str:
+                raise _wrong_type("field name", key, str)
+        unknown = tuple(str(name) for name in entries if name not in _KNOWN)
+    for name, kind in _KNOWN.items():
+        value = entries.get(name)
+        if value is None:
+            continue
+        # isinstance would let a bool pass for an integer.
+        if type(value) is not kind:
+            raise _wrong_type(name, value, kind)
+        # Names for the message are only put together when there is one.
+        if type(value) is list:
+            for i, entry in enumerate(value):
+                if type(entry) is not bytes:
+                    raise _wrong_type(f"{name}[{i}]", entry, bytes)
+        elif type(value) is dict:
+            for index, register in value.items():
+                if type(index) is not int:
+                    raise _wrong_type(f"index in {name}", index, int)
+                if type(register) is not bytes:
+                    raise _wrong_type(f"PCR{index}", register, bytes)
+    # Every value in it has been looked at; the type says what has been found.
+    return entries, unknown  # type: ignore[return-value]
 
 
 def _kind_of(
     fields: _Fields, expected: DocumentType | None
 ) -> tuple[DocumentType, dict[int, bytes]]:
-    if fields.pcrs is not None and fields.nitrotpm_pcrs is not None:
+    pcrs, tpm_pcrs = fields.get("pcrs"), fields.get("nitrotpm_pcrs")
+    if pcrs is not None and tpm_pcrs is not None:
         raise Code.WRONG_DOCUMENT_TYPE(
             "PCR fields", got="pcrs and nitrotpm_pcrs", expected="exactly one of them"
         )
-    if fields.nitrotpm_pcrs is not None:
-        kind, pcrs = DocumentType.NITROTPM, fields.nitrotpm_pcrs
+    if tpm_pcrs is not None:
+        kind, registers = DocumentType.NITROTPM, tpm_pcrs
     else:
-        kind, pcrs = DocumentType.ENCLAVE, _mandatory("pcrs", fields.pcrs)
+        kind, registers = DocumentType.ENCLAVE, _mandatory("pcrs", pcrs)
     if expected is not None and kind is not expected:
         raise Code.WRONG_DOCUMENT_TYPE(
             "document type", got=f"{kind} ({_PCR_FIELD[kind]})", expected=expected
         )
-    return kind, pcrs
+    return kind, registers
 
 
 def _check_module_kind(claims: Claims) -> None:
@@ -231,8 +230,11 @@ def _check_strict_values(claims: Claims) -> None:
             got=repr(claims.module_id),
             expected="i-<8 to 17 hex>-enc<16 hex> or i-<8 to 17 hex>-tpm<16 hex>",
         )
-    for name in _OPTIONAL:
-        value: bytes | None = getattr(claims, name)
+    for name, value in (
+        ("public_key", claims.public_key),
+        ("user_data", claims.user_data),
+        ("nonce", claims.nonce),
+    ):
         if value is not None and len(value) > MAX_FIELD_BYTES:
             raise Code.FIELD_LENGTH(
                 name, got=f"{len(value)} bytes", expected=f"at most {MAX_FIELD_BYTES}"
@@ -251,19 +253,8 @@ def _check_pcrs(pcrs: Mapping[int, bytes], *, limit: int) -> None:
             )
 
 
-def _typed(fields: dict[int | str, Value], name: str, kind: type[_T]) -> _T | None:
-    """Return the field's value; None when it is missing or null."""
-    value = fields.get(name)
-    if value is None:
-        return None
-    return _require_type(name, value, kind)
-
-
-def _require_type(name: str, value: object, kind: type[_T]) -> _T:
-    # isinstance would let a bool pass for an integer.
-    if type(value) is not kind:
-        raise Code.WRONG_TYPE(name, got=_type_name(value), expected=_TYPE_NAMES[kind])
-    return value
+def _wrong_type(name: str, value: object, kind: type) -> AttestationError:
+    return Code.WRONG_TYPE(name, got=_type_name(value), expected=_TYPE_NAMES[kind])
 
 
 def _mandatory(name: str, value: _T | None) -> _T:

@@ -10,9 +10,9 @@ Every function raises `CertificateChainError`, the one about validity `TimeError
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
+from nitrosim.attestation.clock import utc_text
 from nitrosim.attestation.errors import Code
 from nitrosim.attestation.extensions import (
     AUTHORITY_KEY_ID,
@@ -24,6 +24,8 @@ from nitrosim.attestation.extensions import (
 )
 
 if TYPE_CHECKING:
+    from datetime import datetime, timedelta
+
     from nitrosim.attestation.certificate import Certificate
 
 _UNDERSTOOD: Final = frozenset((BASIC_CONSTRAINTS, KEY_USAGE, SUBJECT_KEY_ID, AUTHORITY_KEY_ID))
@@ -131,8 +133,3 @@ def check_validity(certificates: tuple[Certificate, ...], at: datetime, leeway: 
 def place_of(i: int, count: int) -> str:
     """Name the i-th of `count` certificates as the document does."""
     return "certificate" if i == count - 1 else f"cabundle[{i}]"
-
-
-def utc_text(moment: datetime) -> str:
-    """Return a time as ISO 8601 in UTC, to the millisecond."""
-    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

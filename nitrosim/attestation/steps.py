@@ -17,8 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, TypeAlias
+
+from nitrosim.attestation.clock import utc_text
 
 STEPS: Final[dict[int, str]] = {
     1: "size of the input",
@@ -92,9 +95,20 @@ class Trail:
     def __init__(self, observer: Observer | None) -> None:
         self._observer = observer
 
-    def passed(self, number: int, detail: str = "") -> None:
-        """Report that the step succeeded."""
-        self._report(number, Outcome.PASSED, detail)
+    @property
+    def heard(self) -> bool:
+        """Whether anybody listens: for facts that take a while to gather."""
+        return self._observer is not None
+
+    def passed(self, number: int, detail: str = "", *facts: object) -> None:
+        """Report that the step succeeded; `facts` go into the fields of `detail`.
+
+        They are formatted only if somebody listens: a step takes less time than its report.
+        Times are written by `utc_text`.
+        """
+        if self._observer is not None:
+            texts = (utc_text(fact) if isinstance(fact, datetime) else fact for fact in facts)
+            self._report(number, Outcome.PASSED, detail.format(*texts) if facts else detail)
 
     def skipped(self, number: int, detail: str) -> None:
         """Report that the step did not apply or was waived, and why."""

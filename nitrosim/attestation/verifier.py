@@ -29,6 +29,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final, Self
 
 from nitrosim.attestation.chain import ChainRules, verify_chain
+from nitrosim.attestation.chain_cache import DEFAULT_CHAINS, ChainCache
 from nitrosim.attestation.clock import (
     Clock,
     Live,
@@ -37,14 +38,14 @@ from nitrosim.attestation.clock import (
     read_clock,
     require_time_mode,
     system_clock,
+    utc_text,
 )
 from nitrosim.attestation.cose import read_sign1
 from nitrosim.attestation.errors import AttestationError, Code
-from nitrosim.attestation.model import ZERO_PCR, Claims, DocumentType, VerifiedDocument
+from nitrosim.attestation.model import ZERO_PCR, Claims, DocumentType, VerifiedDocument, _verified
 from nitrosim.attestation.p384 import LoadKey, load_key
 from nitrosim.attestation.payload import read_payload
 from nitrosim.attestation.policy import Pcrs, Policy, UnsafeSkipPcrs, require_policy
-from nitrosim.attestation.profile import utc_text
 from nitrosim.attestation.revocation import read_revocation_lists
 from nitrosim.attestation.roots import Partition, partition_pin, pins
 from nitrosim.attestation.steps import Observer, Trail
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from nitrosim.attestation.roots import Root
 
 _LIVE: Final = Live()
+_NO_LEEWAY: Final = timedelta(0)
 _FIELD_CODES: Final = {
     "nonce": (Code.NONCE_ABSENT, Code.NONCE_MISMATCH),
     "user_data": (Code.USER_DATA_ABSENT, Code.USER_DATA_MISMATCH),
@@ -94,7 +96,7 @@ class Verifier:
         print(document.user_data)
     """
 
-    __slots__ = ("_load_key", "_now", "_pins", "_revocation")
+    __slots__ = ("_now", "_rules")
 
     def __init__(
         self,
@@ -103,6 +105,7 @@ class Verifier:
         now: Clock = system_clock,
         crls: Iterable[bytes] = (),
         load_key: LoadKey = load_key,
+        chain_cache: int = DEFAULT_CHAINS,
     ) -> None:
         """Fix the trust anchors.
 
@@ -112,23 +115,39 @@ class Verifier:
             now: the clock for `Live`, called once per verification.
             crls: DER of revocation lists to apply; none are ever fetched.
             load_key: the ECDSA implementation (see `nitrosim.attestation.p384`).
+            chain_cache: how many verified chains to remember (see
+                `nitrosim.attestation.chain_cache`); 0 to verify all of each one every time.
 
-        Raises `ExpectationError` for no or unreadable roots, `CertificateChainError`
-        for an unreadable list.
+        Raises `ExpectationError` for no or unreadable roots or a `chain_cache` below zero,
+        `CertificateChainError` for an unreadable list.
 
         """
-        self._pins = pins(roots)
         self._now = now
-        self._revocation = read_revocation_lists(crls)
-        self._load_key = load_key
+        self._rules = ChainRules(
+            pins=pins(roots),
+            load_key=load_key,
+            revocation=read_revocation_lists(crls),
+            cache=ChainCache(chain_cache),
+        )
 
     @classmethod
-    def aws(cls, partition: Partition = "aws", *, now: Clock = system_clock) -> Self:
+    def aws(
+        cls,
+        partition: Partition = "aws",
+        *,
+        now: Clock = system_clock,
+        crls: Iterable[bytes] = (),
+        load_key: LoadKey = load_key,
+        chain_cache: int = DEFAULT_CHAINS,
+    ) -> Self:
         """Trust the root of one AWS partition (commercial by default) and no other.
+
+        The other arguments are those of `Verifier`.
 
         Raises `ExpectationError` for a partition whose root is not known.
         """
-        return cls([partition_pin(partition)], now=now)
+        root = partition_pin(partition)
+        return cls([root], now=now, crls=crls, load_key=load_key, chain_cache=chain_cache)
 
     def verify(  # noqa: PLR0913 - what a caller may demand; all but two by keyword
         self,
@@ -191,15 +210,14 @@ class Verifier:
         # (13)-(22) chain, at one evaluation time. The timestamp may be used before the
         # signature is known to be good, because nothing is believed until it is.
         at = read_clock(self._now) if isinstance(time, Live) else claims.timestamp
-        rules = ChainRules(
-            pins=self._pins,
-            load_key=self._load_key,
+        chain = verify_chain(
+            claims,
+            self._rules,
+            trail,
             at=at,
-            leeway=time.skew if isinstance(time, Live) else timedelta(0),
-            revocation=self._revocation,
+            leeway=time.skew if isinstance(time, Live) else _NO_LEEWAY,
             strict=demands.strict,
         )
-        chain = verify_chain(claims, rules, trail)
 
         # (23) Over the bytes as received.
         if not chain.leaf_key.verify(envelope.r, envelope.s, envelope.signed_bytes()):
@@ -208,11 +226,14 @@ class Verifier:
                 got="one that does not verify",
                 expected=f"one by {chain.leaf.common_name!r}",
             )
-        trail.passed(23, f"by {chain.leaf.common_name}")
+        if trail.heard:
+            trail.passed(23, "by {}", chain.leaf.common_name)
+        if not chain.remembered:
+            self._rules.cache.remember(chain)
 
-        # (24) Now the timestamp is authentic.
+        # (24) Now the timestamp is authentic. Certificates count seconds.
         leaf = chain.leaf
-        if not leaf.begins <= claims.timestamp <= leaf.ends:
+        if not leaf.not_before * 1000 <= claims.timestamp_ms <= leaf.not_after * 1000:
             raise Code.TIMESTAMP_OUTSIDE_LEAF(
                 "timestamp",
                 got=utc_text(claims.timestamp),
@@ -220,23 +241,23 @@ class Verifier:
             )
         if isinstance(time, Live):
             age = check_age(claims.timestamp, at, time)
-            trail.passed(24, f"live: {age.total_seconds():.3f} s old")
+            trail.passed(24, "live: {:.3f} s old", age.total_seconds())
         else:
-            trail.passed(24, f"historic: issued {utc_text(claims.timestamp)}, freshness not judged")
+            trail.passed(24, "historic: issued {}, freshness not judged", at)
 
         # (25)-(27) The caller's demands, on authentic claims.
         demands.policy.check(claims)
         if isinstance(demands.policy, UnsafeSkipPcrs):
             trail.skipped(25, "WAIVED by the caller: any enclave of any AWS customer passes")
         else:
-            trail.passed(25, _policy_name(demands.policy))
+            trail.passed(25, "{}", _policy_name(demands.policy) if trail.heard else "")
         _check_debug(claims, trail, allow_debug=demands.allow_debug)
         _check_fields(claims, demands.fields, trail)
 
         # (28) From here on the claims are facts.
-        verified = VerifiedDocument(
-            **{name: getattr(claims, name) for name in Claims.__dataclass_fields__},
-            root_sha256=chain.root.sha256,
+        verified = _verified(
+            claims,
+            root_sha256=chain.root_sha256,
             evaluated_at=at,
             live=isinstance(time, Live),
         )
