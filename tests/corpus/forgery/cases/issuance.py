@@ -122,15 +122,14 @@ def r_negative(forge: Forge) -> Made:
 
 
 @refuse("CERTIFICATE_SIGNATURE", "signature-form", "der-strictness", weight="should")
-def s_without_its_leading_zero(forge: Forge) -> Made:
+def s_with_its_leading_zero_dropped(forge: Forge) -> Made:
     """s of the leaf's signature lacks its leading zero octet and so is negative."""
-    half = forge.order >> 1
 
     def write(r: int, s: int) -> bytes:
         # Either of s and n - s is right; the larger one may have its top bit set.
         s = max(s, forge.order - s)
-        if s <= half or not s >> 383:
-            raise ValueError("no number with its top bit set")
+        if not 0x80 <= s >> 376 < 0xFF:
+            raise ValueError("s does not suit: give the case another name")
         return bits(der.tlv(0x30, der.integer(r), der.tlv(0x02, s.to_bytes(48, "big"))))
 
     return seal(forge, "leaf", write).document()
@@ -233,7 +232,7 @@ def outer_algorithm_with_null_parameters(forge: Forge) -> Made:
     return forge.edit("leaf", "outer_algorithm", null).document()
 
 
-@refuse("CERTIFICATE_ALGORITHM", "der-strictness", weight="should")
+@refuse("CERTIFICATE_MALFORMED", "der-strictness", weight="should")
 def algorithm_length_long(forge: Forge) -> Made:
     """The length of the leaf's algorithm is written in two octets where one is enough."""
     return _algorithm(forge, "leaf", bytes.fromhex("30810a06082a8648ce3d040303")).document()

@@ -26,43 +26,43 @@ def _with_attribute(forge: Forge, attribute_set: bytes) -> Made:
 
 
 @refuse("CERTIFICATE_MALFORMED", "der-strictness", weight="should")
-def name_with_an_empty_set(forge: Forge) -> Made:
+def with_an_empty_set(forge: Forge) -> Made:
     """The leaf's name begins with a SET of no attributes."""
     return _with_attribute(forge, bytes.fromhex("3100"))
 
 
 @refuse("CERTIFICATE_MALFORMED", "der-strictness")
-def name_attribute_beyond_its_set(forge: Forge) -> Made:
+def attribute_beyond_its_set(forge: Forge) -> Made:
     """An attribute of the leaf's name is longer than the SET around it."""
     return _with_attribute(forge, bytes.fromhex("310a300b060355040b0c0461626364"))
 
 
 @refuse("CERTIFICATE_MALFORMED", "der-strictness", weight="should")
-def name_with_a_number(forge: Forge) -> Made:
+def with_a_number(forge: Forge) -> Made:
     """An attribute of the leaf's name is an INTEGER."""
     return _with_attribute(forge, der.tlv(0x31, _attribute("55040b", b"\x02\x01\x0a")))
 
 
 @refuse("CERTIFICATE_MALFORMED", "der-strictness", weight="should")
-def name_not_utf8(forge: Forge) -> Made:
+def not_utf8(forge: Forge) -> Made:
     """A UTF8String in the leaf's name is not UTF-8."""
     return _with_attribute(forge, der.tlv(0x31, _attribute("55040b", b"\x0c\x01\xff")))
 
 
 @refuse("CERTIFICATE_MALFORMED", "der-strictness", weight="should")
-def name_not_printable(forge: Forge) -> Made:
+def not_printable(forge: Forge) -> Made:
     """A PrintableString in the leaf's name has a character that it cannot have."""
     return _with_attribute(forge, der.tlv(0x31, _attribute("55040b", b"\x13\x01@")))
 
 
 @refuse("CERTIFICATE_MALFORMED", "der-strictness", weight="should")
-def name_attribute_with_more(forge: Forge) -> Made:
+def attribute_with_more(forge: Forge) -> Made:
     """An attribute of the leaf's name has a third element."""
     return _with_attribute(forge, der.tlv(0x31, _attribute("55040b", b"\x0c\x01a\x05\0")))
 
 
 @accept("real-profile", weight="should")
-def name_of_bmp_strings(forge: Forge) -> Made:
+def in_bmp_strings(forge: Forge) -> Made:
     """The leaf's name has an attribute in UTF-16; only byte equality of names matters."""
     text = der.tlv(0x1E, "nitro".encode("utf-16-be"))
     return _with_attribute(forge, der.tlv(0x31, _attribute("55040b", text)))
