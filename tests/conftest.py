@@ -12,6 +12,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,6 +57,13 @@ def _ordinary_user_available() -> bool:
     return os.geteuid() != 0 or _can_become_another_user()
 
 
+def _reaches_package_index() -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
+        probe = subprocess.run([*pip, "iniconfig"], capture_output=True, check=False)
+    return probe.returncode == 0
+
+
 def _real_documents() -> Path | None:
     named = os.environ.get("NITROSIM_REAL_DOCS")
     folder = Path(named) if named else REPOSITORY.parent / "shared" / "real-docs"
@@ -68,6 +76,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "root": _is_root,
     "other-user": _can_become_another_user,
     "user": _ordinary_user_available,
+    "pypi": _reaches_package_index,
     "real-docs": lambda: _real_documents() is not None,
 }
 
@@ -79,6 +88,7 @@ _HINTS = {
     "other-user": "run the tests as root, with the right to become the user 'nobody'",
     "user": "run the tests as an ordinary user, or as root with the right to become 'nobody'",
     "real-docs": "point NITROSIM_REAL_DOCS to a folder of real attestation documents (*.cbor)",
+    "pypi": "let pip reach a package index",
     "openssl": "apt-get install openssl",
     "socat": "apt-get install socat",
     "go": "install Go from https://go.dev/dl and put it on PATH",
