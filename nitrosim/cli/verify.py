@@ -54,6 +54,15 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         default=[],
         help="demand this value of PCR N; may be repeated",
     )
+    parser.add_argument(
+        "--build",
+        dest="builds",
+        metavar="FILE",
+        action="append",
+        default=[],
+        help="demand the PCRs in this file, which nitro-cli build-enclave or describe-eif printed; "
+        "given several times, those of one of these releases",
+    )
     for name in ("nonce", "user-data", "public-key"):
         parser.add_argument(
             f"--{name}", metavar="HEX", type=_hex, help=f"demand this {name.replace('-', '_')}"
@@ -147,21 +156,24 @@ def _verifier(args: argparse.Namespace) -> Verifier:
 
 
 def _policy(args: argparse.Namespace) -> Policy:
-    from nitrosim.attestation import Pcrs, UnsafeSkipPcrs  # noqa: PLC0415
+    from nitrosim.attestation import AllOf, AnyOf, Pcrs, UnsafeSkipPcrs  # noqa: PLC0415
 
     expected = dict(args.pcrs)
     if args.unsafe_skip_pcr_check:
-        if expected:
-            raise UsageError("--pcr and --unsafe-skip-pcr-check contradict each other")
+        if expected or args.builds:
+            raise UsageError("--pcr or --build contradicts --unsafe-skip-pcr-check")
         return UnsafeSkipPcrs()
-    if not expected:
-        raise UsageError(
-            "no PCR to check: give --pcr N=HEX (nitro-cli describe-eif prints them), or accept "
-            "every customer's enclaves with --unsafe-skip-pcr-check"
-        )
     if len(expected) != len(args.pcrs):
         raise UsageError("--pcr was given twice for the same register")
-    return Pcrs(expected)
+    policies: list[Policy] = [Pcrs(expected)] if expected else []
+    if args.builds:
+        policies.append(AnyOf(*(Pcrs.from_build(read_document(name)) for name in args.builds)))
+    if not policies:
+        raise UsageError(
+            "no PCR to check: give --build FILE (what nitro-cli describe-eif printed) or "
+            "--pcr N=HEX, or accept every customer's enclaves with --unsafe-skip-pcr-check"
+        )
+    return policies[0] if len(policies) == 1 else AllOf(*policies)
 
 
 def _verified_json(document: VerifiedDocument) -> dict[str, object]:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import io
 import json
 import subprocess
@@ -11,24 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from forgery.forge import Forge
 from nitrosim.cli import verify
-
-ATTESTATION_TESTS = Path(__file__).resolve().parent.parent / "attestation"
-
-
-def load_forge():
-    """Borrow the forge of the attestation tests, which are no package."""
-    path = ATTESTATION_TESTS / "conftest.py"
-    spec = importlib.util.spec_from_file_location("forge_for_verify", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.Forge()
 
 
 @pytest.fixture
 def forge():
-    return load_forge()
+    return Forge("command line", nonce=b"a fresh nonce")
 
 
 @pytest.fixture
@@ -111,11 +99,11 @@ def test_refusal_as_json_keeps_the_line(files, capsys):
 @pytest.mark.parametrize(
     ("at", "status"),
     [
-        ("2030-06-01T12:04:59Z", 0),
-        ("2030-06-01T12:04:59", 0),
-        ("2030-06-01T14:04:59+02:00", 0),
-        ("2030-06-01T12:05:01Z", 1),
-        ("2030-06-01T11:59:00Z", 1),
+        ("2026-06-01T12:04:59Z", 0),
+        ("2026-06-01T12:04:59", 0),
+        ("2026-06-01T14:04:59+02:00", 0),
+        ("2026-06-01T12:05:01Z", 1),
+        ("2026-06-01T11:59:00Z", 1),
         ("now", 1),
         ("document", 0),
     ],
@@ -131,7 +119,7 @@ def test_time_of_judgement(files, at, status):
 def test_max_age_in_seconds(files):
     document, root = files
     common = ("verify", document, "--root", root, "--unsafe-skip-pcr-check")
-    late = ("--at", "2030-06-01T12:10:00Z", "--max-age")
+    late = ("--at", "2026-06-01T12:10:00Z", "--max-age")
 
     assert 0 == nitrosim(*common, *late, "600")
     assert 1 == nitrosim(*common, *late, "599")
@@ -244,6 +232,47 @@ def test_unreadable_file_is_status_2(tmp_path, capsys):
     assert missing in capsys.readouterr().err
 
 
+def build_output(pcrs):
+    values = {f"PCR{index}": pcrs[index].hex() for index in (0, 1, 2)}
+    return json.dumps({"Measurements": {"HashAlgorithm": "Sha384 { ... }", **values}})
+
+
+@pytest.mark.parametrize(
+    ("releases", "status"), [(["ours"], 0), (["other"], 1), (["other", "ours"], 0)]
+)
+def test_pcrs_of_one_of_several_builds(forge, files, tmp_path, releases, status):
+    document, root = files
+    outputs = {
+        "ours": build_output(forge.pcrs()),
+        "other": build_output(dict.fromkeys(range(3), b"\x01" * 48)),
+    }
+    words = ["verify", document, "--root", root, "--at", forge.now.isoformat()]
+    for name in releases:
+        (tmp_path / name).write_text(outputs[name])
+        words += ["--build", str(tmp_path / name)]
+
+    assert status == nitrosim(*words)
+
+
+def test_pcrs_beside_a_build_are_demanded_too(forge, files, tmp_path):
+    document, root = files
+    build = tmp_path / "build.json"
+    build.write_text(build_output(forge.pcrs()))
+    words = ["verify", document, "--root", root, "--at", "document", "--build", str(build)]
+
+    assert 0 == nitrosim(*words, "--pcr", f"3={forge.pcrs()[3].hex()}")
+    assert 1 == nitrosim(*words, "--pcr", f"3={'aa' * 48}")
+
+
+def test_a_build_that_is_none_is_a_usage_error(files, tmp_path, capsys):
+    document, root = files
+    build = tmp_path / "build.json"
+    build.write_text('{"PCR0": "00"}')
+
+    assert 2 == nitrosim("verify", document, "--root", root, "--build", str(build))
+    assert "PCR_EXPECTATION: measurements" in capsys.readouterr().err
+
+
 def test_text_of_a_document_cannot_steer_the_terminal(forge, tmp_path, capsys):
     document, root = tmp_path / "document.cbor", tmp_path / "root.der"
     document.write_bytes(forge.document(user_data=b"\x1b[2Jgone\r\n"))
@@ -277,7 +306,7 @@ def test_registering_the_command_loads_no_cryptography():
         "sys.exit(any(name in sys.modules for name in ('cryptography', 'hashlib', 'cbor2')))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=ATTESTATION_TESTS.parents[2], check=False
+        [sys.executable, "-c", program], cwd=Path(__file__).resolve().parents[3], check=False
     )
 
     assert 0 == done.returncode
