@@ -29,7 +29,10 @@ ENCLAVE_PCRS: Final = {
     4: "instance id",
     8: "signer",
 }
-"""What the registers of an enclave measure; 16 to 31 belong to the application."""
+"""What the registers of an enclave measure; 16 to 31 belong to the program inside."""
+
+FIRST_CUSTOM_PCR: Final = 16
+"""From here on the program in the enclave decides what a register measures."""
 
 TPM_PCRS: Final = {4: "boot manager", 7: "Secure Boot policy", 12: "command line"}
 """What some registers of a NitroTPM measure (AWS EC2 user guide)."""
@@ -133,14 +136,19 @@ def claims_json(claims: Claims) -> dict[str, Any]:
     }
 
 
+def register_name(index: int, *, enclave: bool) -> str:
+    """Return what a register measures, or an empty string where nothing is defined."""
+    if enclave and index >= FIRST_CUSTOM_PCR:
+        return "custom"
+    return (ENCLAVE_PCRS if enclave else TPM_PCRS).get(index, "")
+
+
 def pcr_lines(claims: Claims) -> list[str]:
     """Return one line per register that is not zero, and one that names the zero ones."""
-    enclave = claims.document_type == "enclave"
-    names = ENCLAVE_PCRS if enclave else TPM_PCRS
     lines: list[str] = []
     zero: list[str] = []
     for index, value in claims.pcrs.items():
-        name = names.get(index, "application" if enclave and index >= 16 else "")
+        name = register_name(index, enclave=claims.document_type == "enclave")
         if any(value):
             lines.append(f"  PCR{index:<2} {name:<18} {value.hex()}")
         else:
@@ -166,8 +174,17 @@ def field_lines(claims: Claims) -> list[str]:
 
 
 def printable(text: str) -> str:
-    """Escape every character that a terminal might act on."""
-    return text if text.isprintable() else text.encode("unicode_escape").decode("ascii")
+    """Escape every character that a terminal or a page might act on, and no other.
+
+    These are control characters, line ends, marks that turn the direction of
+    writing around, and halves of surrogate pairs.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode("ascii")
+        for character in text
+    )
 
 
 def iso(moment: datetime) -> str:

@@ -1,34 +1,35 @@
+"""The command: its arguments, what goes where, its exit status."""
+
 from __future__ import annotations
 
 import argparse
-import importlib.util
+import io
 import json
+import os
+import re
+import stat
+import subprocess
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
-from nitrosim.attestation import read_unverified
-from nitrosim.cli import inspect
+from forgery.forge import Forge
+from nitrosim.cli import inspect, inspect_output
 
-ATTESTATION_TESTS = Path(__file__).resolve().parent.parent / "attestation"
+REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
 def forge():
-    """Borrow the forge of the attestation tests, which are no package."""
-    path = ATTESTATION_TESTS / "conftest.py"
-    spec = importlib.util.spec_from_file_location("forge_for_inspect", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    return module.Forge()
+    return Forge("inspect command")
 
 
 @pytest.fixture
-def nitrosim(tmp_path, monkeypatch):
+def nitrosim(tmp_path, monkeypatch, forge):
     monkeypatch.setenv("NITROSIM_STATE", str(tmp_path / "state"))
+    monkeypatch.setenv("COLUMNS", "100")
 
     def run(*words):
         parser = argparse.ArgumentParser()
@@ -36,7 +37,7 @@ def nitrosim(tmp_path, monkeypatch):
         parser.add_argument("--json", action="store_true")
         inspect.add_parser(parser.add_subparsers(required=True))
         args = parser.parse_args([str(word) for word in words])
-        return args.run(args)
+        return inspect.run(args, clock=lambda: forge.now + timedelta(minutes=1))
 
     return run
 
@@ -51,155 +52,228 @@ def save(tmp_path):
     return save
 
 
-def test_content_is_labelled_as_not_verified(forge, nitrosim, save, capsys):
+@pytest.fixture
+def here(forge, save, tmp_path, monkeypatch):
+    """Return a document in the working directory, which has a folder ``sub``."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sub").mkdir()
+    return save(forge.document())
+
+
+@pytest.fixture
+def root(tmp_path, forge):
+    path = tmp_path / "root.der"
+    path.write_bytes(forge.root)
+    return path
+
+
+def test_without_options_the_document_is_shown_as_text(forge, nitrosim, save, capsys):
     assert 0 == nitrosim("inspect", save(forge.document()))
-    lines = capsys.readouterr().out.splitlines()
+    shown = capsys.readouterr()
 
-    assert lines[0].startswith("NOT VERIFIED")
-    assert any(line.startswith("module") and forge.module in line for line in lines)
-    assert any("PCR0" in line and "image" in line for line in lines)
-    assert any("as text: user data" in line for line in lines)
-    assert any("no tag, definite-length map" in line for line in lines)
+    assert shown.out.startswith("NOT GENUINE: ")
+    assert f"module      {forge.module}\n" in shown.out
+    assert "how old     1 min ago\n" in shown.out
+    assert "" == shown.err
 
 
-def test_unknown_root_is_refused_by_both_partitions(forge, nitrosim, save, capsys):
+def test_both_partitions_are_asked(forge, nitrosim, save, capsys):
     nitrosim("inspect", save(forge.document()))
-    verdicts = [s for s in capsys.readouterr().out.splitlines() if s.startswith("with root")]
+    refused = [s for s in capsys.readouterr().out.splitlines() if "REFUSED at step 14" in s]
 
-    assert 2 == len(verdicts)
-    assert all("REFUSED at step 14" in verdict for verdict in verdicts)
+    assert ["aws", "aws-us-gov"] == [line.split()[0] for line in refused]
 
 
-def test_root_of_the_instance_is_tried_when_it_exists(forge, nitrosim, save, tmp_path, capsys):
+def test_root_of_the_instance_is_asked_when_it_exists(forge, nitrosim, save, tmp_path, capsys):
     folder = tmp_path / "state" / "default" / "ca"
     folder.mkdir(parents=True)
     (folder / "root.pem").write_bytes(forge.root)
     nitrosim("--json", "inspect", save(forge.document()))
-    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    shown = json.loads(capsys.readouterr().out)
 
-    assert ["aws", "aws-us-gov", "instance"] == list(verdicts)
-    assert verdicts["instance"]["ok"] is True
-    assert list(range(1, 29)) == [step["number"] for step in verdicts["instance"]["steps"]]
+    assert ["aws", "aws-us-gov", "instance"] == list(shown["verdicts"])
+    assert "simulated" == shown["standing"]
 
 
-def test_given_root_is_the_only_one_tried(forge, nitrosim, save, tmp_path, capsys):
-    root = tmp_path / "root.der"
-    root.write_bytes(forge.root)
+def test_given_root_is_the_only_one_asked(forge, nitrosim, save, root, capsys):
     nitrosim("--json", "inspect", save(forge.document()), "--root", root)
-    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    shown = json.loads(capsys.readouterr().out)
 
-    assert [str(root)] == list(verdicts)
-
-
-def test_json_of_a_document(forge, nitrosim, save, capsys):
-    nitrosim("--json", "inspect", save(forge.document()))
-    shown = json.loads(capsys.readouterr().out)["unverified"]
-
-    assert forge.module == shown["module_id"]
-    assert forge.instance == shown["instance_id"]
-    assert forge.pcrs()[0].hex() == shown["pcrs"]["0"]
-    assert 5 == len(shown["certificates"])
-    assert "2030-06-01T12:00:00.000Z" == shown["timestamp"]
-    assert shown["tagged"] is False
+    assert [str(root)] == list(shown["verdicts"])
+    assert "other-root" == shown["standing"]
 
 
-def test_debug_mode_and_age_are_shown(forge):
-    debug = forge.pcrs() | dict.fromkeys((0, 1, 2, 8), bytes(48))
-    document = read_unverified(forge.document(pcrs=debug))
-    now = datetime(2030, 6, 1, 13, 30, tzinfo=UTC)
-    text = "\n".join(inspect.unverified_lines(document, now))
+def test_steps_are_listed_on_demand_only(forge, nitrosim, save, root, capsys):
+    document = save(forge.document())
+    nitrosim("inspect", document, "--root", root)
+    short = capsys.readouterr().out
+    nitrosim("inspect", document, "--root", root, "--steps")
+    long = capsys.readouterr().out
 
-    assert "DEBUG MODE" in text
-    assert "zero: 0 (image), 1 (kernel and boot), 2 (application), 5" in text
-    assert "1 h 30 min ago" in text
-    assert "3 h left at issue, 1 h 30 min left now" in text
-
-
-def test_unknown_fields_and_a_document_from_the_future_are_shown(forge):
-    document = read_unverified(b"\xd2" + forge.document(nitrogpu_pcrs={}))
-    text = "\n".join(inspect.unverified_lines(document, forge.now - timedelta(seconds=90)))
-
-    assert "nitrogpu_pcrs" in text
-    assert "1 min 30 s from now" in text
-    assert "tag 18" in text
+    listed = re.findall(r"^ +(\d+) (?:passed|skipped)", long, re.MULTILINE)
+    assert list(map(str, range(1, 29))) == listed
+    assert [] == re.findall(r"^ +(\d+) (?:passed|skipped)", short, re.MULTILINE)
 
 
-def test_verdict_of_a_genuine_document_lists_all_steps(forge, nitrosim, save, tmp_path, capsys):
-    root = tmp_path / "root.der"
-    root.write_bytes(forge.root)
-    nitrosim("inspect", save(forge.document()), "--root", root)
-    lines = capsys.readouterr().out.splitlines()
-    start = lines.index(
-        f"with root {root}: GENUINE at its own time; PCRs and freshness were not judged"
-    )
-
-    assert 28 == len(lines) - start - 1
-
-
-def test_broken_certificate_is_shown_as_such(forge):
-    document = read_unverified(forge.document(certificate=b"junk"))
-    text = "\n".join(inspect.unverified_lines(document, forge.now))
-
-    assert "(not a certificate in strict DER)" in text
-
-
-def test_names_cannot_steer_the_terminal(forge, nitrosim, save, capsys):
-    forge.change("leaf", subject="evil\x1b[2J\nwith root aws: GENUINE")
-    nitrosim("inspect", save(forge.document(module_id="i-1-enc\x1b[2J")))
-    output = capsys.readouterr().out
-
-    assert "\x1b" not in output
-    assert "\nwith root aws: GENUINE" not in output
-
-
-def test_bytes_that_are_no_document(nitrosim, save, capsys):
+def test_bytes_that_are_no_document_are_status_1_with_one_line(nitrosim, save, capsys):
     assert 1 == nitrosim("inspect", save(b"hello"))
-    output = capsys.readouterr()
-    assert "" == output.out
-    assert 1 == output.err.count("\n")
+    shown = capsys.readouterr()
+
+    assert shown.out.startswith("NOT A DOCUMENT: ")
+    assert 1 == shown.err.count("\n")
 
 
-def test_missing_file(nitrosim, tmp_path, capsys):
+def test_bytes_that_are_no_document_are_json_too(nitrosim, save, capsys):
+    assert 1 == nitrosim("--json", "inspect", save(b"hello"))
+    shown = json.loads(capsys.readouterr().out)
+
+    assert "damaged" == shown["standing"]
+    assert "CBOR_MALFORMED" == shown["problem"]["code"]
+
+
+def test_document_from_standard_input(forge, nitrosim, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(forge.document())))
+
+    assert 0 == nitrosim("--json", "inspect", "-")
+    assert forge.module == json.loads(capsys.readouterr().out)["unverified"]["module_id"]
+
+
+def test_page_goes_to_a_file_and_nothing_else_is_printed(forge, nitrosim, save, tmp_path, capsys):
+    page = tmp_path / "page.html"
+
+    assert 0 == nitrosim("inspect", save(forge.document()), "--html", page)
+    assert ("", "") == capsys.readouterr()
+    assert page.read_text("utf-8").startswith("<!DOCTYPE html>")
+
+
+def test_page_goes_to_standard_output(forge, nitrosim, save, capfdbinary):
+    assert 0 == nitrosim("inspect", save(forge.document()), "--html", "-")
+
+    assert capfdbinary.readouterr().out.startswith(b"<!DOCTYPE html>")
+
+
+def test_page_of_a_damaged_document_is_written_and_the_status_is_1(
+    forge, nitrosim, save, tmp_path, capsys
+):
+    page = tmp_path / "page.html"
+
+    assert 1 == nitrosim("inspect", save(forge.document()[:-1]), "--html", page)
+    assert "DAMAGED" in page.read_text("utf-8")
+    assert capsys.readouterr().err.startswith("CBOR_MALFORMED: ")
+
+
+def test_page_replaces_an_older_one_and_leaves_nothing_beside_it(forge, nitrosim, save, tmp_path):
+    page = tmp_path / "folder" / "page.html"
+    page.parent.mkdir()
+    page.write_text("old")
+    nitrosim("inspect", save(forge.document()), "--html", page)
+
+    assert [page] == list(page.parent.iterdir())
+    assert "old" != page.read_text("utf-8")
+
+
+def test_page_has_the_permissions_of_any_new_file(tmp_path):
+    before = os.umask(0o027)
+    try:
+        inspect_output.write_page(str(tmp_path / "page.html"), "page")
+    finally:
+        os.umask(before)
+
+    assert 0o640 == stat.S_IMODE((tmp_path / "page.html").stat().st_mode)
+
+
+def test_page_is_written_through_a_symbolic_link(tmp_path):
+    (tmp_path / "link.html").symlink_to(tmp_path / "page.html")
+    inspect_output.write_page(str(tmp_path / "link.html"), "page")
+
+    assert (tmp_path / "link.html").is_symlink()
+    assert "page" == (tmp_path / "page.html").read_text()
+
+
+def test_page_is_written_into_a_pipe(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    inspect_output.write_page(str(pipe), "page")
+    received = os.read(reader, 100)
+    os.close(reader)
+
+    assert b"page" == received
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+
+
+def test_older_page_survives_a_disk_that_is_full(tmp_path, monkeypatch):
+    (tmp_path / "page.html").write_text("old")
+
+    def full(_handle):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(inspect_output.UsageError, match="No space left"):
+        inspect_output.write_page(str(tmp_path / "page.html"), "page")
+
+    assert [tmp_path / "page.html"] == list(tmp_path.iterdir())
+    assert "old" == (tmp_path / "page.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("words", "clue"),
+    [
+        (("--html", "page.html", "--json"), "--html and --json contradict each other"),
+        (("--html", "page.html", "--steps"), "--steps goes with text only"),
+        (("--html", ""), "expected the name of a file"),
+        (("--html", "."), "Is a directory"),
+        (("--html", "missing/page.html"), "No such file"),
+        (("--html", "document.cbor"), "is the document itself"),
+        (("--html", "./sub/../document.cbor"), "is the document itself"),
+        (("--root", "missing.pem"), "cannot read missing.pem"),
+        (("--root", "instance"), "has no root yet"),
+        (("--root", "document.cbor"), "NO_ROOTS"),
+    ],
+)
+def test_unusable_command_is_status_2_with_a_clue(nitrosim, here, capsys, words, clue):
+    before = here.read_bytes()
+    words = [w for w in words if w != "--json"]
+    json_word = ["--json"] if "--json" in clue else []
+
+    assert 2 == nitrosim(*json_word, "inspect", here, *words)
+    shown = capsys.readouterr()
+    assert clue in shown.err
+    assert "" == shown.out
+    assert before == here.read_bytes()
+    assert not here.with_name("page.html").exists()
+
+
+def test_missing_file_is_status_2(nitrosim, tmp_path, capsys):
     assert 2 == nitrosim("inspect", tmp_path / "missing")
     assert "missing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(
-    ("module_id", "launched"),
-    [
-        ("i-1-enc0198bc571bf3e785", datetime(2025, 8, 18, 8, 41, 22, 163000, tzinfo=UTC)),
-        ("i-1-tpm0000000000000000", None),
-        ("i-1-enc198bc571bf3e785", None),
-        ("i-1-encffffffffffffzzzz", datetime.max.replace(tzinfo=UTC)),
-        ("", None),
-    ],
-)
-def test_launch_time_out_of_the_module_id(module_id, launched):
-    found = inspect.launch_time(module_id)
+def test_terminal_without_boxes_gets_ascii(forge, save):
+    done = subprocess.run(
+        [sys.executable, "-m", "nitrosim.cli.main", "inspect", save(forge.document(user_data="é"))],
+        cwd=REPOSITORY,
+        env={"PYTHONIOENCODING": "ascii", "NITROSIM_STATE": "/nonexistent", "PATH": "/usr/bin"},
+        capture_output=True,
+        check=False,
+    )
 
-    # 48 bits of milliseconds reach beyond the year 9999, where Python's calendar ends.
-    assert (None if launched and launched.year == 9999 else launched) == found
-
-
-def test_spans_have_two_units():
-    spans = [
-        inspect._span(timedelta(seconds=seconds)) for seconds in (0, 59, 60, 3661, 86400, 90061)
-    ]
-
-    assert ["0 s", "59 s", "1 min", "1 h 1 min", "1 d", "1 d 1 h"] == spans
+    assert b"`- " in done.stdout
+    assert done.stdout.isascii()
 
 
 @pytest.mark.parametrize(
-    ("name", "aws"),
+    ("name", "standing"),
     [
-        ("2025-08-18-debug-indefinite-map.cbor", "passed"),
-        ("2026-02-03-nitrotpm.cbor", "passed"),
-        ("2022-11-09-INVALID-bad-signature.cbor", "failed"),
+        ("2025-08-18-debug-indefinite-map.cbor", "genuine"),
+        ("2026-02-03-nitrotpm.cbor", "genuine"),
+        ("2022-11-09-INVALID-bad-signature.cbor", "refused"),
     ],
 )
-def test_real_documents(real_docs, nitrosim, name, aws, capsys):
+def test_real_documents(real_docs, nitrosim, name, standing, capsys):
     assert 0 == nitrosim("--json", "inspect", real_docs / name)
-    verdicts = json.loads(capsys.readouterr().out)["verdicts"]
+    shown = json.loads(capsys.readouterr().out)
 
-    assert aws == verdicts["aws"]["steps"][-1]["outcome"]
-    assert "failed" == verdicts["aws-us-gov"]["steps"][-1]["outcome"]
+    assert standing == shown["standing"]
+    assert ("genuine" == standing) is shown["verdicts"]["aws"]["ok"]
+    assert 14 == shown["verdicts"]["aws-us-gov"]["refusal"]["step"]
