@@ -42,6 +42,8 @@ _SHORTEST: Final = {24: 24, 25: 1 << 8, 26: 1 << 16, 27: 1 << 32}
 _INDEFINITE: Final = -1
 """Stands for a length that is not told; counted down, it never arrives at zero."""
 
+_KEY_TYPES: Final = {int, str}
+
 _Container: TypeAlias = "tuple[list[Value], int, int, int]"
 """An open container: its items so far, how many are to come, its major type and its offset."""
 
@@ -107,44 +109,55 @@ def decode(  # noqa: C901, PLR0912, PLR0915 - one loop, one branch per major typ
     around: list[_Container] = []
     pos, end = 0, len(data)
     for _ in range(MAX_ITEMS):
-        if pos >= end:
+        start = pos
+        if start >= end:
             raise CborError(Problem.TRUNCATED, pos, "the end, where an item should be")
-        start, initial = pos, data[pos]
-        pos += 1
-        item: Value
+        initial = data[start]
+        pos = start + 1
         if initial < 24:
-            item = initial
+            items.append(initial)
         else:
             major, argument = initial >> 5, initial & 0x1F
             if argument >= 24:
+                # The two usual forms in their usual size; all others, and what is wrong, elsewhere.
                 if argument == 24 and pos < end and data[pos] >= 24:
                     argument = data[pos]
                     pos += 1
+                elif argument == 25 and pos + 1 < end and data[pos]:
+                    argument = data[pos] << 8 | data[pos + 1]
+                    pos += 2
                 else:
                     argument, pos = _long_head(data, start, shortest=shortest)
-            if major == 2 or major == 3:  # noqa: PLR1714 - a set is slower
+            if major == 2:
                 begin = pos
                 pos += argument
                 if argument < 0 or pos > end:
                     raise _bad_string(start, argument, end - begin)
-                item = data[begin:pos]
-                if major == 3:
-                    try:
-                        item = item.decode("utf-8")
-                    except UnicodeDecodeError as error:
-                        raise CborError(Problem.UTF8, start, "text that is not UTF-8") from error
+                items.append(data[begin:pos])
+            elif major == 3:
+                begin = pos
+                pos += argument
+                if argument < 0 or pos > end:
+                    raise _bad_string(start, argument, end - begin)
+                try:
+                    items.append(data[begin:pos].decode())
+                except UnicodeDecodeError as error:
+                    raise CborError(Problem.UTF8, start, "text that is not UTF-8") from error
+            elif initial == 0xF6:
+                items.append(None)
             elif major == 0:
-                item = argument
+                items.append(argument)
             elif major == 1:
-                item = -1 - argument
+                items.append(-1 - argument)
             elif major == 7:
                 if initial != 0xFF:
-                    item = _simple(initial, start)
+                    items.append(_simple(initial, start))
                 else:
                     if left >= 0:
                         raise CborError(Problem.RESERVED, start, "a break where none belongs")
-                    item = items if major_open == 4 else _map(items, opened)
+                    closed = items if major_open == 4 else _map(items, opened)
                     items, left, major_open, opened = around.pop()
+                    items.append(closed)
             elif major == 6:
                 raise CborError(Problem.TAG, start, f"tag {argument}")
             else:
@@ -160,21 +173,21 @@ def decode(  # noqa: C901, PLR0912, PLR0915 - one loop, one branch per major typ
                         )
                 elif count > end - pos:
                     raise _too_short(start, argument, end - pos)
-                if count:
+                if count == 0:
+                    items.append([] if major == 4 else {})
+                else:
                     around.append((items, left, major_open, opened))
                     items, left, major_open, opened = [], count, major, start
                     continue
-                item = [] if major == 4 else {}
-        items.append(item)
         left -= 1
         while not left:
             if not around:
                 if pos != end:
                     raise CborError(Problem.TRAILING, pos, f"{end - pos} bytes left over")
                 return items[0]
-            item = items if major_open == 4 else _map(items, opened)
+            closed = items if major_open == 4 else _map(items, opened)
             items, left, major_open, opened = around.pop()
-            items.append(item)
+            items.append(closed)
             left -= 1
     raise CborError(Problem.LIMIT, pos, f"more than {MAX_ITEMS} items")
 
@@ -198,18 +211,19 @@ def _long_head(data: bytes, start: int, *, shortest: bool) -> tuple[int, int]:
 
 def _map(items: list[Value], start: int) -> dict[int | str, Value]:
     """Make a map of alternating keys and values; compare the keys as they are after decoding."""
-    keys: list[int | str] = []
-    for key in items[::2]:
-        # A bool is an int to Python and would collide with 0 and 1.
-        if type(key) is not int and type(key) is not str:
-            raise CborError(Problem.KEY_TYPE, start, f"a map key of type {type(key).__name__}")
-        keys.append(key)
-    if len(set(keys)) != len(keys):
+    keys, values = items[::2], items[1::2]
+    # A bool is an int to Python and would collide with 0 and 1.
+    if not {*map(type, keys)} <= _KEY_TYPES:
+        odd = next(key for key in keys if type(key) not in _KEY_TYPES)
+        raise CborError(Problem.KEY_TYPE, start, f"a map key of type {type(odd).__name__}")
+    # All keys are hashable now.
+    entries: dict[int | str, Value] = dict(zip(keys, values, strict=False))  # type: ignore[arg-type]
+    if len(entries) != len(values):
         twice = next(key for i, key in enumerate(keys) if key in keys[:i])
         raise CborError(Problem.DUPLICATE_KEY, start, f"key {twice!r} twice in the map")
-    if len(items) % 2:
+    if len(keys) != len(values):
         raise CborError(Problem.RESERVED, start, "a break instead of the last value in the map")
-    return dict(zip(keys, items[1::2], strict=True))
+    return entries
 
 
 def _simple(initial: int, start: int) -> bool | None:

@@ -40,6 +40,11 @@ MAX_DOCUMENT_BYTES: Final = MAX_PAYLOAD_BYTES + 128
 PROTECTED_ES384: Final = bytes.fromhex("a1013822")
 """The protected header, {1: -35}: the one form that is emitted and accepted."""
 
+_USUAL_HEAD: Final = b"\x84\x44" + PROTECTED_ES384 + b"\xa0\x59"
+"""Everything before the payload's length of two bytes."""
+
+_SIGNATURE_HEAD: Final = bytes((0x58, SIGNATURE_BYTES))
+
 _ALG: Final = 1
 _CRIT: Final = 2
 _ES384: Final = -35
@@ -91,10 +96,13 @@ def read_sign1(document: bytes, trail: Trail) -> Sign1:
 
     # (2) One item and nothing after it. The reader enforces (4) while it reads.
     tagged = document[0] == _TAG_18
-    try:
-        envelope = decode(document[1:] if tagged else document, indefinite=False, shortest=True)
-    except CborError as error:
-        raise _envelope_error(error) from error
+    body = document[1:] if tagged else document
+    envelope: Value = _usual_envelope(body)
+    if envelope is None:
+        try:
+            envelope = decode(body, indefinite=False, shortest=True)
+        except CborError as error:
+            raise _envelope_error(error) from error
     trail.passed(2, "tagged 18" if tagged else "untagged")
 
     # (3) The four parts. Types are compared exactly.
@@ -134,6 +142,25 @@ def _check_size(document: object) -> None:
         raise Code.TOO_LARGE(
             "document", got=f"{len(document)} bytes", expected=f"at most {MAX_DOCUMENT_BYTES}"
         )
+
+
+def _usual_envelope(body: bytes) -> list[Value] | None:
+    """Cut up an envelope that is what a module writes, byte for byte; None for any other.
+
+    The heads around a payload of 256 bytes and more are always the same ones. Where they are, the
+    general reader would find nothing else; where they are not, it says what is wrong.
+    """
+    begin = len(_USUAL_HEAD) + 2
+    end = begin + int.from_bytes(body[begin - 2 : begin], "big")
+    signature = end + len(_SIGNATURE_HEAD)
+    if (
+        end - begin > 0xFF
+        and len(body) == signature + SIGNATURE_BYTES
+        and body.startswith(_USUAL_HEAD)
+        and body.startswith(_SIGNATURE_HEAD, end)
+    ):
+        return [PROTECTED_ES384, {}, body[begin:end], body[signature:]]
+    return None
 
 
 def _parts(envelope: Value) -> tuple[bytes, dict[int | str, Value], bytes, bytes]:

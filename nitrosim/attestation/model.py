@@ -120,13 +120,14 @@ def _verified(
 ) -> VerifiedDocument:
     """Turn claims into facts. For `Verifier.verify` alone, after everything else."""
     document = VerifiedDocument.__new__(VerifiedDocument)
+    # The type refuses to be written to, its slots do not.
+    for slot in _CLAIMED_SLOTS:
+        slot.__set__(document, slot.__get__(claims))
     write = object.__setattr__
-    for name in _CLAIMS:
-        write(document, name, getattr(claims, name))
     write(document, "root_sha256", root_sha256)
     write(document, "evaluated_at", evaluated_at)
     write(document, "live", live)
     return document
 
 
-_CLAIMS: Final = tuple(field.name for field in fields(Claims))
+_CLAIMED_SLOTS: Final = tuple(Claims.__dict__[field.name] for field in fields(Claims))

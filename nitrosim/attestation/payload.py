@@ -26,7 +26,7 @@ from nitrosim.attestation.errors import AttestationError, Code
 from nitrosim.attestation.model import PCR_BYTES, Claims, DocumentType
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from nitrosim.attestation.steps import Trail
 
@@ -158,30 +158,32 @@ def _typed_fields(entries: dict[int | str, Value]) -> tuple[_Fields, tuple[str, 
     """Check the types of the known fields and of what is in them; return also other names."""
     unknown: tuple[str, ...] = ()
     if not entries.keys() <= _KNOWN.keys():
-        for key in entries:
-            if type(key) is not str:
-                raise _wrong_type("field name", key, str)
+        _check_types("field name {}", entries, entries, str)
         unknown = tuple(str(name) for name in entries if name not in _KNOWN)
     for name, kind in _KNOWN.items():
         value = entries.get(name)
-        if value is None:
-            continue
         # isinstance would let a bool pass for an integer.
-        if type(value) is not kind:
+        if type(value) is not kind and value is not None:
             raise _wrong_type(name, value, kind)
-        # Names for the message are only put together when there is one.
-        if type(value) is list:
-            for i, entry in enumerate(value):
-                if type(entry) is not bytes:
-                    raise _wrong_type(f"{name}[{i}]", entry, bytes)
-        elif type(value) is dict:
-            for index, register in value.items():
-                if type(index) is not int:
-                    raise _wrong_type(f"index in {name}", index, int)
-                if type(register) is not bytes:
-                    raise _wrong_type(f"PCR{index}", register, bytes)
+    if type(bundle := entries.get("cabundle")) is list:
+        _check_types("cabundle[{}]", range(len(bundle)), bundle, bytes)
+    for name in _PCR_FIELD.values():
+        if type(pcrs := entries.get(name)) is dict:
+            _check_types(f"index {{!r}} in {name}", pcrs, pcrs, int)
+            _check_types("PCR{}", pcrs, pcrs.values(), bytes)
     # Every value in it has been looked at; the type says what has been found.
     return entries, unknown  # type: ignore[return-value]
+
+
+def _check_types(
+    place: str, places: Iterable[object], values: Collection[object], kind: type
+) -> None:
+    """Check the type of all values in a container; `places` complete the name of each one."""
+    if {*map(type, values)} <= {kind}:
+        return
+    for label, value in zip(places, values, strict=True):
+        if type(value) is not kind:
+            raise _wrong_type(place.format(label), value, kind)
 
 
 def _kind_of(

@@ -220,8 +220,9 @@ class UnsafeSkipPcrs:
 
 def require_policy(policy: object) -> None:
     """Raise `ExpectationError` unless `policy` is one. None and a bare dict are not."""
-    # A class has the method too, but it is not a policy until it has been called.
-    if isinstance(policy, type) or not isinstance(policy, Policy):
+    # A class has the method too, but it is not a policy until it has been called. (isinstance
+    # with a protocol means the same and takes twenty times as long.)
+    if isinstance(policy, type) or not callable(getattr(policy, "check", None)):
         raise Code.NO_POLICY(
             "PCR policy",
             got=repr(policy),
