@@ -6,19 +6,23 @@ A program that dies has crashed on the case it was asked about, and one that say
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import select
 import signal
 import subprocess
 import tempfile
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import IO, Self
+from subprocess import PIPE
+from typing import IO
 
 from verifiers.jobs import Case
 
 LIMIT_S = 20.0
+_DYING_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -29,84 +33,75 @@ class Answer:
     reason: str = ""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Program:
     """A program that holds a verifier.
 
     Attributes:
         command: what to start.
         environment: what to set besides the environment of the tests.
+        limit_s: seconds it may take for a case.
 
     """
 
     command: tuple[str, ...]
     environment: dict[str, str] = field(default_factory=dict)
     limit_s: float = LIMIT_S
-    _process: subprocess.Popen[bytes] | None = None
-    _errors: IO[bytes] | None = None
 
     def ask(self, cases: Iterable[Case]) -> dict[str, Answer]:
         """Return a verdict for each case, by its id."""
-        with self:
-            return {case.id: self._ask(case) for case in cases}
+        waiting = deque(cases)
+        answers: dict[str, Answer] = {}
+        while waiting:
+            answers |= self._ask_until_it_fails(waiting)
+        return answers
 
-    def __enter__(self) -> Self:
-        return self
+    def _ask_until_it_fails(self, waiting: deque[Case]) -> dict[str, Answer]:
+        """Put cases to one process, the first first, taking each from those that wait."""
+        answers: dict[str, Answer] = {}
+        environment = {**os.environ, "RUST_BACKTRACE": "0", **self.environment}
+        with (
+            tempfile.TemporaryFile() as errors,
+            subprocess.Popen(
+                self.command, stdin=PIPE, stdout=PIPE, stderr=errors, bufsize=0, env=environment
+            ) as process,
+        ):
+            try:
+                while waiting:
+                    case = waiting.popleft()
+                    line = self._say(process, case.line())
+                    if not line:
+                        answers[case.id] = self._failure(process, errors)
+                        break
+                    said = json.loads(line)
+                    assert case.id == said["id"]
+                    answers[case.id] = Answer(said["verdict"], said["reason"])
+            finally:
+                process.kill()
+        return answers
 
-    def __exit__(self, *_exception: object) -> None:
-        self._end()
-
-    def _start(self) -> subprocess.Popen[bytes]:
-        self._errors = tempfile.TemporaryFile()
-        self._process = subprocess.Popen(
-            self.command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            bufsize=0,
-            env={**os.environ, "RUST_BACKTRACE": "0", **self.environment},
-        )
-        return self._process
-
-    def _end(self) -> None:
-        if self._process is not None:
-            self._process.kill()
-            self._process.communicate()
-            self._process = None
-        if self._errors is not None:
-            self._errors.close()
-            self._errors = None
-
-    def _ask(self, case: Case) -> Answer:
-        process = self._process or self._start()
+    def _say(self, process: subprocess.Popen[bytes], job: str) -> bytes:
+        """Return the line that the program says to a job; empty if it says none."""
         assert process.stdin is not None
-        process.stdin.write(case.line().encode() + b"\n")
-        answer = self._answer(process)
-        if isinstance(answer, Answer):
-            self._end()
-            return answer
-        assert case.id == answer["id"]
-        return Answer(answer["verdict"], answer["reason"])
-
-    def _answer(self, process: subprocess.Popen[bytes]) -> dict[str, str] | Answer:
-        """Return what the program said, or why it says nothing more."""
         assert process.stdout is not None
         line = b""
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.write(f"{job}\n".encode())
         while not line.endswith(b"\n"):
             ready, _, _ = select.select([process.stdout], [], [], self.limit_s)
-            if not ready:
-                return Answer("hang", f"nothing for {self.limit_s:.0f} s")
-            part = os.read(process.stdout.fileno(), 1 << 16)
+            part = os.read(process.stdout.fileno(), 1 << 16) if ready else b""
             if not part:
-                return Answer("crash", self._last_words(process))
+                return b""
             line += part
-        said: dict[str, str] = json.loads(line)
-        return said
+        return line
 
-    def _last_words(self, process: subprocess.Popen[bytes]) -> str:
-        assert self._errors is not None
-        code = process.wait(self.limit_s)
+    def _failure(self, process: subprocess.Popen[bytes], errors: IO[bytes]) -> Answer:
+        """Tell how a program failed that said nothing."""
+        try:
+            code = process.wait(_DYING_S)
+        except subprocess.TimeoutExpired:
+            return Answer("hang", f"nothing for {self.limit_s:.0f} s")
         how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-        self._errors.seek(0)
-        words = self._errors.read().decode(errors="replace").strip().splitlines()
-        return f"{how}: {words[0]}" if words else how
+        errors.seek(0)
+        words = errors.read().decode(errors="replace").strip().splitlines()
+        return Answer("crash", f"{how}: {words[-1]}" if words else how)

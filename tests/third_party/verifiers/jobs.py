@@ -7,7 +7,6 @@ a document that only a chain is wrong in is not our business.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import ssl
 from dataclasses import dataclass
@@ -33,6 +32,7 @@ class Case:
         document: its path.
         root: path of the DER of the root to trust.
         clock_ms: the verifier's time, in milliseconds since 1970; None for the document's own.
+        kind: what the verifier is asked for, "enclave" or "nitrotpm".
         result: "accept" or "refuse".
         step: of our procedure that refuses (1 to 28); None for accepted documents.
         code: our reason; None for accepted documents.
@@ -45,11 +45,22 @@ class Case:
     document: Path
     root: Path
     clock_ms: int | None
+    kind: str
     result: str
     step: int | None
     code: str | None
     weight: str
     about: str
+
+    @property
+    def group(self) -> str:
+        """Return the first part of the id."""
+        return self.id.partition("/")[0]
+
+    @property
+    def is_real(self) -> bool:
+        """Say whether AWS made it."""
+        return self.group == "real"
 
     @cached_property
     def _read(self) -> tuple[int | None, tuple[bytes, ...]]:
@@ -72,6 +83,7 @@ def corpus(folder: Path = CORPUS) -> list[Case]:
             document=folder / entry["document"],
             root=folder / index["roots"][entry["root"]]["der"],
             clock_ms=_clock(folder, entry),
+            kind=entry["document_type"],
             result=entry["result"],
             step=entry["step"],
             code=entry["code"],
@@ -87,30 +99,24 @@ def real(folder: Path, scratch: Path) -> list[Case]:
     root = scratch / "aws-root-g1.der"
     pem = (folder / "aws-nitro-enclaves-root-g1.pem").read_text("ascii")
     root.write_bytes(ssl.PEM_cert_to_DER_cert(pem))
-    return [
-        Case(
-            id=f"real/{path.stem}",
-            document=path,
-            root=root,
-            clock_ms=None,
-            result="refuse" if "INVALID" in path.stem else "accept",
-            step=23 if "INVALID" in path.stem else None,
-            code="BAD_SIGNATURE" if "INVALID" in path.stem else None,
-            weight="must",
-            about=path.stem,
-        )
-        for path in sorted(folder.glob("*.cbor"))
-    ]
+    return [real_case(path, root) for path in sorted(folder.glob("*.cbor"))]
 
 
-def digest(cases: list[Case]) -> str:
-    """Return a hash of everything the verifiers are asked."""
-    digest = hashlib.sha256()
-    for case in cases:
-        line = case.line().replace(str(case.root), "").replace(str(case.document), "")
-        for part in (line.encode(), case.root.read_bytes(), case.document.read_bytes()):
-            digest.update(hashlib.sha256(part).digest())
-    return digest.hexdigest()
+def real_case(document: Path, root: Path) -> Case:
+    """Return a real document as a case; what it is stands in its name."""
+    damaged = "INVALID" in document.stem
+    return Case(
+        id=f"real/{document.stem}",
+        document=document,
+        root=root,
+        clock_ms=None,
+        kind="nitrotpm" if "nitrotpm" in document.stem else "enclave",
+        result="refuse" if damaged else "accept",
+        step=23 if damaged else None,
+        code="BAD_SIGNATURE" if damaged else None,
+        weight="must",
+        about="A document that AWS signed." if not damaged else "Its signature is damaged.",
+    )
 
 
 def _clock(folder: Path, entry: dict[str, Any]) -> int:

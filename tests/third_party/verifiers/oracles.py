@@ -1,4 +1,4 @@
-"""The foreign verifiers: who they are, which part of a verifier's work they do, how they are run."""
+"""The foreign verifiers: who they are, which part of the work they do, how they are run."""
 
 from __future__ import annotations
 
@@ -10,25 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from verifiers import programs
-from verifiers.asking import Program
+from verifiers.asking import Answer, Program
+from verifiers.jobs import Case
 
 HERE = Path(__file__).resolve().parent
 
 PARTS = {
-    "envelope": range(1, 8),
-    "payload": range(8, 13),
-    "chain": range(13, 20),
-    "validity": range(20, 21),
-    "revocation": range(21, 22),
-    "identity": range(22, 23),
-    "signature": range(23, 24),
-    "freshness": range(24, 25),
-    "PCRs": range(25, 27),
-    "nonce and fields": range(27, 28),
+    "envelope": (1, 2, 3, 4),
+    "headers": (5, 6),
+    "payload": (8, 9, 10, 11, 12),
+    "chain": (13, 14, 15, 16, 17, 18, 19),
+    "validity": (20,),
+    "revocation": (21,),
+    "identity": (22,),
+    "signature": (7, 23),
+    "freshness": (24,),
+    "PCRs": (25, 26),
+    "nonce and fields": (27,),
 }
 """The parts of a verifier's work, as the steps of our procedure that belong to each."""
 
-WHOLE = frozenset({"envelope", "payload", "chain", "validity", "signature"})
+WHOLE = frozenset({"envelope", "headers", "payload", "chain", "validity", "signature"})
 """What a verifier of documents does; the rest is its caller's, who knows what to expect."""
 
 
@@ -43,6 +45,7 @@ class Oracle:
         version: returns the version that is asked.
         parts: which `PARTS` it does, asked with the root of the corpus.
         real_parts: the same, asked with the root of AWS.
+        kinds: of documents it can be asked for.
         how: how it is asked, a sentence.
         program: builds and returns the program that holds it.
 
@@ -54,13 +57,31 @@ class Oracle:
     version: Callable[[], str]
     parts: frozenset[str]
     real_parts: frozenset[str]
+    kinds: frozenset[str]
     how: str
     program: Callable[[], Program]
 
-    def covers(self, step: int | None, *, real: bool = False) -> bool:
-        """Say whether a refusal at a step is this verifier's work; documents to accept are."""
-        parts = self.real_parts if real else self.parts
-        return step is None or any(step in PARTS[part] for part in parts)
+    def covers(self, case: Case) -> bool:
+        """Say whether what is wrong with a document is this verifier's work.
+
+        Where nothing is wrong, it is.
+        """
+        parts = self.real_parts if case.is_real else self.parts
+        return case.step is None or any(case.step in PARTS[part] for part in parts)
+
+    def ask(self, cases: list[Case]) -> dict[str, Answer]:
+        """Return what the verifier says of each case, by the case's id."""
+        answers = {
+            case.id: Answer("unsupported", f"it knows no {case.kind} documents")
+            for case in cases
+            if case.kind not in self.kinds
+        }
+        return answers | self.program().ask(case for case in cases if case.kind in self.kinds)
+
+
+_ENCLAVES = frozenset({"enclave"})
+_ANY = frozenset({"enclave", "nitrotpm"})
+_CHAINS = frozenset({"chain", "validity"})
 
 
 def _pinned(file: str, pattern: str) -> Callable[[], str]:
@@ -89,7 +110,9 @@ def _rust(name: str) -> Callable[[], Program]:
     return lambda: Program((str(programs.rust("verifiers")), name))
 
 
-def _crate(name: str, kind: str, parts: frozenset[str], how: str) -> Oracle:
+def _crate(
+    name: str, kind: str, parts: frozenset[str], how: str, kinds: frozenset[str] = _ENCLAVES
+) -> Oracle:
     return Oracle(
         name=name,
         kind=kind,
@@ -97,6 +120,7 @@ def _crate(name: str, kind: str, parts: frozenset[str], how: str) -> Oracle:
         version=_pinned("rust/Cargo.toml", rf'^{name} = .*"=([0-9.]+)"'),
         parts=parts,
         real_parts=parts,
+        kinds=kinds,
         how=how,
         program=_rust(name),
     )
@@ -123,6 +147,7 @@ _ORACLES = (
         version=_pinned("go/go.mod", r"github\.com/hf/nitrite (\S+)"),
         parts=WHOLE,
         real_parts=WHOLE,
+        kinds=_ENCLAVES,
         how="It is given the document, the root and the time.",
         program=lambda: Program((str(programs.go("nitrite")),)),
     ),
@@ -146,6 +171,7 @@ _ORACLES = (
         version=_pinned("python/requirements.txt", r"==(\S+)"),
         parts=frozenset({"envelope", "payload"}),
         real_parts=WHOLE,
+        kinds=_ENCLAVES,
         how="It knows only the root of AWS. Of the corpus it judges what comes before the chain: "
         "to complain of the chain is to accept all else. It judges real documents entirely, with "
         "the process told another time of day.",
@@ -154,16 +180,18 @@ _ORACLES = (
     _crate(
         "aws-nitro-enclaves-cose",
         "Rust crate by AWS (ciborium)",
-        frozenset({"envelope", "signature"}),
+        frozenset({"envelope", "headers", "signature"}),
         "It is given the document and the key of the leaf certificate.",
+        _ANY,
     ),
     Oracle(
         name="openssl",
         kind="program, `openssl verify`",
         address="https://docs.openssl.org/master/man1/openssl-verify/",
         version=_of_program("openssl", "version", pattern=r"OpenSSL (\S+)"),
-        parts=frozenset({"chain", "validity"}),
-        real_parts=frozenset({"chain", "validity"}),
+        parts=_CHAINS,
+        real_parts=_CHAINS,
+        kinds=_ANY,
         how="It is given the leaf, the certificates between, the root to trust and the time.",
         program=_openssl,
     ),
@@ -172,8 +200,9 @@ _ORACLES = (
         kind="Java runtime, `CertPathValidator` PKIX",
         address="https://docs.oracle.com/en/java/javase/17/security/java-pki-programmers-guide.html",
         version=_of_program("javac", "-version", pattern=r"javac (\S+)"),
-        parts=frozenset({"chain", "validity"}),
-        real_parts=frozenset({"chain", "validity"}),
+        parts=_CHAINS,
+        real_parts=_CHAINS,
+        kinds=_ANY,
         how="It is given the chain in its order, leaf first, the root to trust and the time.",
         program=_java,
     ),

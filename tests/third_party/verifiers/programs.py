@@ -14,6 +14,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import tomllib
 from base64 import encodebytes
 from collections.abc import Callable
 from pathlib import Path
@@ -39,33 +40,45 @@ class UnavailableError(Exception):
         super().__init__(reason)
 
 
-def go(name: str, folder: Path = HERE / "go") -> Path:
-    """Build a Go program."""
+def go(name: str, source: str = ".") -> Path:
+    """Build a Go program of the module in ``go/``: its own, or a file somewhere else."""
+    folder = HERE / "go"
 
     def build(target: Path) -> None:
         _fetch("go", ("mod", "download"), folder)
-        command = ("go", "build", "-trimpath", "-buildvcs=false", "-o", str(target), ".")
+        command = ("go", "build", "-trimpath", "-buildvcs=false", "-o", str(target), source)
         _run(command, folder, CGO_ENABLED="0")
 
-    sources = [folder / "go.mod", folder / "go.sum", *sorted(folder.glob("*.go"))]
-    return _built(name, sources, tool="go", build=build)
+    files = sorted(folder.glob("*.go")) if source == "." else [folder / source]
+    return _built(name, [folder / "go.mod", folder / "go.sum", *files], tool="go", build=build)
 
 
-def rust(name: str, folder: Path = HERE / "rust") -> Path:
-    """Build a Rust program; the one in ``rust/`` with the root of the corpus put into a copy."""
+def rust(name: str) -> Path:
+    """Build a Rust program of the package in ``rust/``, which holds a crate with our root."""
+    folder = HERE / "rust"
 
     def build(target: Path) -> None:
-        if folder == HERE / "rust":
-            _copy_with_our_root(folder / "published")
+        _demand_rust(folder)
+        _copy_with_our_root(folder / "published")
         _fetch("cargo", ("fetch", "--locked"), folder)
         command = ("cargo", "build", "--release", "--locked", "--offline", "--quiet")
         _run(command, folder, CARGO_TARGET_DIR=str(TARGET / "cargo"))
         shutil.copy2(TARGET / "cargo" / "release" / name, target)
 
     sources = [*sorted(folder.glob("Cargo.*")), *sorted(folder.glob("src/*.rs"))]
-    if folder == HERE / "rust":
-        sources += [folder / "published" / "Cargo.lock", _root_of_the_corpus()]
-    return _built(name, sources, tool="cargo", build=build)
+    sources += [*sorted((HERE / "examples").glob("*.rs")), folder / "published" / "Cargo.lock"]
+    return _built(name, [*sources, _root_of_the_corpus()], tool="cargo", build=build)
+
+
+def _demand_rust(folder: Path) -> None:
+    wanted = tomllib.loads((folder / "Cargo.toml").read_text("utf-8"))["package"]["rust-version"]
+    found = _run(("rustc", "--version"), folder).split()[1]
+    if _numbers(found) < _numbers(wanted):
+        raise UnavailableError("cargo", f"needs Rust {wanted}, found {found}: rustup update")
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    return tuple(int(part) for part in version.partition("-")[0].split("."))
 
 
 def java(name: str) -> Path:
@@ -101,7 +114,8 @@ def python() -> Path:
 
     label = f"python-{platform.python_version()}"
     # A virtual environment cannot be moved, so it is built where it stays.
-    return _built(label, [requirements], tool=sys.executable, build=build, move=False) / "bin/python"
+    made = _built(label, [requirements], tool=sys.executable, build=build, move=False)
+    return made / "bin" / "python"
 
 
 def _root_of_the_corpus() -> Path:

@@ -42,7 +42,7 @@ public final class Judge {
         }
         byte[] root = Files.readAllBytes(Path.of(job[2]));
         List<byte[]> chain = new ArrayList<>();
-        for (String certificate : job[4].split(",")) {
+        for (String certificate : job[4].split(",", -1)) {
             chain.add(HexFormat.of().parseHex(certificate));
         }
         try {

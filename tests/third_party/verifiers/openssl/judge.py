@@ -1,4 +1,4 @@
-"""Puts the chains of attestation documents to the openssl program: one job per line in, one verdict out.
+"""Puts the chains of attestation documents to openssl: one job per line in, one verdict out.
 
 A job is five fields with tabs between: id, time in milliseconds, root (path of the DER), document,
 which is not looked at, and its certificates, root first (DER in hex, commas between; ``-`` if
