@@ -22,6 +22,13 @@ UNKNOWN = "2a0304"
 """1.2.3.4, which means nothing to anybody."""
 
 
+EC_ALGORITHM = bytes.fromhex("301006072a8648ce3d020106052b81040022")
+"""AlgorithmIdentifier of keys: id-ecPublicKey, secp384r1."""
+
+PRIME = (1 << 384) - (1 << 128) - (1 << 96) + (1 << 32) - 1
+"""p of P-384."""
+
+
 def elements(content: bytes) -> list[bytes]:
     """Split content octets, which must be right, into the elements they are made of."""
     found = []
@@ -93,6 +100,11 @@ def seal(forge: Forge, level: str, write: Callable[[int, int], bytes]) -> Forge:
 def bits(content: bytes) -> bytes:
     """Encode a BIT STRING without unused bits."""
     return der.tlv(0x03, b"\0", content)
+
+
+def info(algorithm: bytes, point: bytes) -> bytes:
+    """Encode a SubjectPublicKeyInfo."""
+    return der.tlv(0x30, algorithm, bits(point))
 
 
 def numbers(*values: int) -> bytes:

@@ -242,12 +242,6 @@ def instance_expired_historic(forge: Forge) -> Made:
 
 
 @refuse("CERTIFICATE_EXPIRED", "no-validity-check")
-def leaf_expired(forge: Forge) -> Made:
-    """The leaf has ended an hour ago; the document may be a day old, so only that is wrong."""
-    return judged(forge.document(), time=forge.now + timedelta(hours=4), max_age_s=86400)
-
-
-@refuse("CERTIFICATE_EXPIRED", "no-validity-check")
 def leaf_ends_before_it_begins(forge: Forge) -> Made:
     """The leaf ends an hour before it begins."""
     return forge.change("leaf", end=forge.now - timedelta(hours=1)).document()
@@ -279,18 +273,6 @@ def instance_not_yet_valid(forge: Forge) -> Made:
 
 def _later(forge: Forge, level: str) -> Forge:
     return forge.change(level, begin=forge.now + timedelta(hours=1))
-
-
-@refuse("CERTIFICATE_NOT_YET_VALID", "clock-skew", weight="should")
-def clock_far_behind(forge: Forge) -> Made:
-    """The verifier's clock is 34 seconds behind: 31 before the leaf, one more than the leeway."""
-    return judged(forge.document(), time=forge.now - timedelta(seconds=34))
-
-
-@refuse("CERTIFICATE_NOT_YET_VALID", "clock-skew", "wrong-clock")
-def no_leeway_in_the_archive(forge: Forge) -> Made:
-    """The document was made a second before its leaf begins; judged at its time, that is wrong."""
-    return judged(forge.change("leaf", begin=forge.now + _SECOND).document(), live=False)
 
 
 @accept("wrong-clock", weight="should")
