@@ -19,7 +19,9 @@ from verifiers import findings
 from verifiers.jobs import Case, corpus
 from verifiers.oracles import ORACLES, PARTS, Oracle
 
-_SAYS = {"accept": "accepts", "refuse": "refuses", "crash": "crashes on", "hang": "hangs on"}
+_SAYS = {"accept": "accepts", "refuse": "refuses", "crash": "crashes on", "hang": "hangs on",
+    "misread": "misreads",
+}
 
 
 def _who(versions: dict[str, str]) -> str:

@@ -17,7 +17,7 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from subprocess import PIPE
-from typing import IO
+from typing import IO, Any
 
 from verifiers.jobs import Case
 
@@ -27,10 +27,18 @@ _DYING_S = 1.0
 
 @dataclass(frozen=True)
 class Answer:
-    """A verdict: "accept", "refuse", "unsupported", "crash" or "hang", and the verifier's words."""
+    """What a verifier says of a case.
+
+    Attributes:
+        verdict: "accept", "refuse", "unsupported", "crash" or "hang".
+        reason: in the verifier's words.
+        content: what it read in a document that it accepts; None if it does not tell.
+
+    """
 
     verdict: str
     reason: str = ""
+    content: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +83,7 @@ class Program:
                         break
                     said = json.loads(line)
                     assert case.id == said["id"]
-                    answers[case.id] = Answer(said["verdict"], said["reason"])
+                    answers[case.id] = Answer(said["verdict"], said["reason"], said.get("content"))
             finally:
                 process.kill()
         return answers

@@ -47,11 +47,16 @@ class Findings:
 
 
 def compare(oracle: Oracle, cases: Iterable[Case], answers: dict[str, Answer]) -> Findings:
-    """Sort a verifier's answers. A crash is never an agreement, whatever is wrong."""
+    """Sort a verifier's answers.
+
+    A crash is never an agreement, whatever is wrong, and neither is to accept a document for
+    another content than it has: that is called "misread".
+    """
     differs = {}
     unsupported = []
     for case in cases:
-        verdict = answers[case.id].verdict
+        answer = answers[case.id]
+        verdict = answer.verdict
         if verdict in {"crash", "hang"}:
             differs[case.id] = verdict
         elif not oracle.covers(case):
@@ -60,6 +65,8 @@ def compare(oracle: Oracle, cases: Iterable[Case], answers: dict[str, Answer]) -
             unsupported.append(case.id)
         elif verdict != case.result:
             differs[case.id] = verdict
+        elif None not in (answer.content, case.content) and answer.content != case.content:
+            differs[case.id] = "misread"
     return Findings(differs, unsupported)
 
 

@@ -38,6 +38,7 @@ class Case:
         code: our reason; None for accepted documents.
         weight: "must" or "should".
         about: what is wrong with the document, or what it shows.
+        content: what is in an accepted document, as in the index.
 
     """
 
@@ -51,6 +52,7 @@ class Case:
     code: str | None
     weight: str
     about: str
+    content: dict[str, Any] | None = None
 
     @property
     def group(self) -> str:
@@ -89,6 +91,7 @@ def corpus(folder: Path = CORPUS) -> list[Case]:
             code=entry["code"],
             weight=entry["weight"],
             about=entry["about"],
+            content=entry["content"],
         )
         for entry in index["cases"]
     ]
@@ -130,7 +133,7 @@ def _clock(folder: Path, entry: dict[str, Any]) -> int:
 
 def _timestamp_and_certificates(document: bytes) -> tuple[int | None, tuple[bytes, ...]]:
     envelope = _decoded(document)
-    if isinstance(envelope, cbor2.CBORTag):
+    while isinstance(envelope, cbor2.CBORTag):
         envelope = envelope.value
     if not isinstance(envelope, list | tuple) or len(envelope) < 3:
         return None, ()

@@ -7,6 +7,7 @@ package main
 import (
 	"bufio"
 	"crypto/x509"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log"
@@ -21,9 +22,43 @@ import (
 const longestLine = 1 << 20
 
 type answer struct {
-	ID      string `json:"id"`
-	Verdict string `json:"verdict"`
-	Reason  string `json:"reason"`
+	ID      string   `json:"id"`
+	Verdict string   `json:"verdict"`
+	Reason  string   `json:"reason"`
+	Content *content `json:"content"`
+}
+
+// What the verifier read in a document that it accepts; bytes are in hex, absent ones null.
+type content struct {
+	ModuleID  string            `json:"module_id"`
+	Timestamp uint64            `json:"timestamp_ms"`
+	PCRs      map[string]string `json:"pcrs"`
+	PublicKey *string           `json:"public_key"`
+	UserData  *string           `json:"user_data"`
+	Nonce     *string           `json:"nonce"`
+}
+
+func read(document *nitrite.Document) *content {
+	pcrs := make(map[string]string)
+	for index, value := range document.PCRs {
+		pcrs[fmt.Sprint(index)] = hex.EncodeToString(value)
+	}
+	return &content{
+		ModuleID:  document.ModuleID,
+		Timestamp: document.Timestamp,
+		PCRs:      pcrs,
+		PublicKey: digits(document.PublicKey),
+		UserData:  digits(document.UserData),
+		Nonce:     digits(document.Nonce),
+	}
+}
+
+func digits(data []byte) *string {
+	if data == nil {
+		return nil
+	}
+	text := hex.EncodeToString(data)
+	return &text
 }
 
 type job struct {
@@ -51,23 +86,23 @@ func parse(line string) (job, error) {
 }
 
 func judge(job job) (result answer) {
-	result = answer{ID: job.id, Verdict: "accept"}
 	defer func() {
 		if panicked := recover(); panicked != nil {
-			result.Verdict, result.Reason = "crash", fmt.Sprint(panicked)
+			result = answer{ID: job.id, Verdict: "crash", Reason: fmt.Sprint(panicked)}
 		}
 	}()
 	root, err := x509.ParseCertificate(job.root)
 	if err != nil {
-		return answer{job.id, "unsupported", "root: " + err.Error()}
+		return answer{ID: job.id, Verdict: "unsupported", Reason: "root: " + err.Error()}
 	}
 	roots := x509.NewCertPool()
 	roots.AddCert(root)
 	options := nitrite.VerifyOptions{Roots: roots, CurrentTime: job.time}
-	if _, err = nitrite.Verify(job.document, options); err != nil {
-		return answer{job.id, "refuse", err.Error()}
+	verified, err := nitrite.Verify(job.document, options)
+	if err != nil {
+		return answer{ID: job.id, Verdict: "refuse", Reason: err.Error()}
 	}
-	return result
+	return answer{ID: job.id, Verdict: "accept", Content: read(verified.Document)}
 }
 
 func main() {

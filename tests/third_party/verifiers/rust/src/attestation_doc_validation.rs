@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{Job, Verdict};
+use crate::{content_of, Job, Verdict};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of the root certificate of the commercial partition, as AWS publishes it.
@@ -36,16 +36,18 @@ pub unsafe extern "C" fn clock_gettime(clock: libc::clockid_t, time: *mut libc::
 pub fn judge(job: &Job) -> Verdict {
     NOW_MS.store(job.time_ms, Ordering::Relaxed);
     let judged = if job.root == CORPUS {
-        attestation_doc_validation_corpus::validate_attestation_doc(&job.document)
+        attestation_doc_validation_corpus::validate_and_parse_attestation_doc(&job.document)
+            .map(|document| content_of!(document))
             .map_err(|error| error.to_string())
     } else if format!("{:x}", Sha256::digest(&job.root)) == AWS {
-        attestation_doc_validation::validate_attestation_doc(&job.document)
+        attestation_doc_validation::validate_and_parse_attestation_doc(&job.document)
+            .map(|document| content_of!(document))
             .map_err(|error| error.to_string())
     } else {
         return Verdict::Unsupported("the root is built in".into());
     };
     match judged {
-        Ok(()) => Verdict::Accept,
+        Ok(content) => Verdict::Accept(Some(content)),
         Err(reason) => Verdict::Refuse(reason),
     }
 }

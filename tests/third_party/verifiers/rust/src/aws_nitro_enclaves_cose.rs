@@ -52,7 +52,7 @@ pub fn judge(job: &Job) -> Verdict {
         return Verdict::Unsupported("no P-384 key was found for it".into());
     };
     match message.verify_signature::<Hashes>(&key) {
-        Ok(true) => Verdict::Accept,
+        Ok(true) => Verdict::Accept(None),
         Ok(false) => Verdict::Refuse("the signature does not verify".into()),
         Err(error) => Verdict::Refuse(error.to_string()),
     }

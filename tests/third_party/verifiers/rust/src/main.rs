@@ -8,7 +8,9 @@ mod attestation_doc_validation;
 mod aws_nitro_enclaves_cose;
 mod nsm_nitro_enclave_utils;
 
+use serde_json::{json, Value};
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, Write};
 use std::panic;
 
@@ -20,12 +22,47 @@ pub struct Job {
     pub certificates: Vec<Vec<u8>>,
 }
 
-/// What it answers; the text is its own reason.
+/// What it answers: with what it read, if it tells; or with its own reason.
 pub enum Verdict {
-    Accept,
+    Accept(Option<Value>),
     Refuse(String),
     Unsupported(String),
 }
+
+/// What a verifier read in a document that it accepts; bytes are in hex, absent ones null.
+pub fn content(
+    module_id: &str,
+    timestamp_ms: u64,
+    pcrs: BTreeMap<String, String>,
+    fields: [Option<&[u8]>; 3],
+) -> Value {
+    let [public_key, user_data, nonce] = fields.map(|field| field.map(hex::encode));
+    json!({
+        "module_id": module_id,
+        "timestamp_ms": timestamp_ms,
+        "pcrs": pcrs,
+        "public_key": public_key,
+        "user_data": user_data,
+        "nonce": nonce,
+    })
+}
+
+/// The two verifiers of documents share a type, but not its version: so this is no function.
+macro_rules! content_of {
+    ($document:expr) => {{
+        let document = $document;
+        let pcrs = document.pcrs.iter();
+        crate::content(
+            &document.module_id,
+            document.timestamp,
+            pcrs.map(|(index, value)| (index.to_string(), hex::encode(value)))
+                .collect(),
+            [&document.public_key, &document.user_data, &document.nonce]
+                .map(|field| field.as_ref().map(|bytes| bytes.as_slice())),
+        )
+    }};
+}
+pub(crate) use content_of;
 
 fn parse(line: &str) -> (String, Job) {
     let fields: Vec<&str> = line.split('\t').collect();
@@ -38,17 +75,13 @@ fn parse(line: &str) -> (String, Job) {
         document: std::fs::read(document).expect("document"),
         certificates: match certificates {
             "-" => Vec::new(),
-            found => found.split(',').map(unhex).collect(),
+            found => found
+                .split(',')
+                .map(|digits| hex::decode(digits).expect("hex"))
+                .collect(),
         },
     };
     (id.to_string(), job)
-}
-
-fn unhex(digits: &str) -> Vec<u8> {
-    (0..digits.len())
-        .step_by(2)
-        .map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex"))
-        .collect()
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {
@@ -68,13 +101,13 @@ fn main() -> io::Result<()> {
     let mut output = io::stdout().lock();
     for line in io::stdin().lock().lines() {
         let (id, job) = parse(&line?);
-        let (verdict, reason) = match panic::catch_unwind(|| judge(&job)) {
-            Ok(Verdict::Accept) => ("accept", String::new()),
-            Ok(Verdict::Refuse(reason)) => ("refuse", reason),
-            Ok(Verdict::Unsupported(reason)) => ("unsupported", reason),
-            Err(panic) => ("crash", message(panic.as_ref())),
+        let (verdict, reason, content) = match panic::catch_unwind(|| judge(&job)) {
+            Ok(Verdict::Accept(content)) => ("accept", String::new(), content),
+            Ok(Verdict::Refuse(reason)) => ("refuse", reason, None),
+            Ok(Verdict::Unsupported(reason)) => ("unsupported", reason, None),
+            Err(panic) => ("crash", message(panic.as_ref()), None),
         };
-        let answer = serde_json::json!({"id": id, "verdict": verdict, "reason": reason});
+        let answer = json!({"id": id, "verdict": verdict, "reason": reason, "content": content});
         writeln!(output, "{answer}")?;
         output.flush()?;
     }
