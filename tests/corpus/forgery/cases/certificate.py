@@ -26,7 +26,7 @@ def empty(forge: Forge) -> Made:
     return forge.document(certificate=b"")
 
 
-@refuse("CERTIFICATE_SIZE", "der-strictness")
+@refuse("CERTIFICATE_SIZE", "der-strictness", weight="should")
 def empty_in_the_bundle(forge: Forge) -> Made:
     """A fifth entry of the bundle is an empty byte string."""
     return forge.document(cabundle=[*forge.chain()[:-1], b""])
@@ -191,7 +191,7 @@ def unique_identifier(forge: Forge) -> Made:
 # Version and serial number
 
 
-@refuse("CERTIFICATE_MALFORMED", "der-strictness")
+@refuse("CERTIFICATE_MALFORMED", "der-strictness", weight="should")
 def version_1(forge: Forge) -> Made:
     """The version is left out, which means v1, although there are extensions."""
     return forge.edit("leaf", "version", b"").document()

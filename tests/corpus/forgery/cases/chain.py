@@ -154,7 +154,7 @@ def stranger_between(forge: Forge) -> Made:
     return forge.document(cabundle=[root, other[1], *rest])
 
 
-@refuse("ISSUER_MISMATCH", "bundle-order", "self-signed-substitute")
+@refuse("ISSUER_MISMATCH", "bundle-order", "self-signed-substitute", weight="should")
 def another_root_behind(forge: Forge) -> Made:
     """A self-signed certificate of somebody stands behind a genuine bundle."""
     stranger = chains.chain({"root": chains.root_level(f"{forge.label}-stranger")})

@@ -68,7 +68,7 @@ def element_after(forge: Forge) -> Made:
     return forge.edit("leaf", "key", der.tlv(0x30, der.content(info), b"\x05\0")).document()
 
 
-@refuse("CERTIFICATE_KEY", "der-strictness")
+@refuse("CERTIFICATE_KEY", "der-strictness", weight="should")
 def with_unused_bits(forge: Forge) -> Made:
     """The BIT STRING of the leaf's key says that its last bit is not used."""
     point = forge.point(forge.levels["leaf"].key)

@@ -64,7 +64,7 @@ def basic_constraints_not_critical(forge: Forge) -> Made:
     return forge.extend("zonal", forge.extension(BASIC_CONSTRAINTS, value)).document()
 
 
-@refuse("LEAF_IS_CA", "ca-constraints")
+@refuse("LEAF_IS_CA", "ca-constraints", weight="should")
 def leaf_is_a_ca(forge: Forge) -> Made:
     """The leaf says that it is a CA."""
     return forge.extend("leaf", forge.basic_constraints(None)).document()
@@ -77,7 +77,7 @@ def leaf_with_a_path_length(forge: Forge) -> Made:
     return forge.extend("leaf", forge.extension(BASIC_CONSTRAINTS, value, critical=True)).document()
 
 
-@refuse("LEAF_IS_CA", "ca-constraints")
+@refuse("LEAF_IS_CA", "ca-constraints", weight="should")
 def document_signed_by_the_instance_ca(forge: Forge) -> Made:
     """The instance CA stands in the leaf's place and has signed the document itself.
 

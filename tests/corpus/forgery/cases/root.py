@@ -32,14 +32,10 @@ def own_chain(forge: Forge) -> Made:
 
 @refuse("UNTRUSTED_ROOT", "self-signed-substitute")
 def leaf_as_its_own_root(forge: Forge) -> Made:
-    """The leaf is self-signed and is its own bundle. Names are not compared."""
-    root = replace(
-        forge.levels["leaf"],
-        extensions=(forge.basic_constraints(None), chains.KEY_USAGE_CA),
-        key=forge.key_number(f"{forge.label}/leaf"),
-    )
-    forge.levels = {"root": root, "leaf": forge.levels["leaf"]}
-    return judged(forge.document(), strict=False)
+    """The leaf is self-signed, and the bundle holds the same certificate once more."""
+    forge.levels = {"leaf": forge.levels["leaf"]}
+    leaf = forge.chain()
+    return judged(forge.document(cabundle=leaf, certificate=leaf[0]), strict=False)
 
 
 @refuse("UNTRUSTED_ROOT", "self-signed-substitute", "false-root")
@@ -209,7 +205,10 @@ def of_the_usual_partition(forge: Forge) -> Made:
 @refuse("UNTRUSTED_ROOT", "self-signed-substitute")
 def regional_as_root(forge: Forge) -> Made:
     """The bundle begins with the regional CA, as a self-signed certificate of its true key."""
-    regional = replace(forge.levels["regional"], extensions=forge.levels["root"].extensions)
+    regional = forge.levels["regional"]
+    key_id = chains.subject_key_id(regional.key)
+    extensions = (forge.basic_constraints(None), key_id, chains.KEY_USAGE_CA)
+    regional = replace(regional, extensions=extensions)
     forge.levels = {"regional": regional} | {
         level: forge.levels[level] for level in ("zonal", "instance", "leaf")
     }
