@@ -97,6 +97,18 @@ class Cursor:
         end = self.header(tag)[1]
         return self.data[begin:end]
 
+    def known(self, beginning: bytes, size: int) -> bytes | None:
+        """Return the next element whole if it begins with these bytes; None, not moving, if not.
+
+        They must contain its tag and length, which say that it has `size` bytes in all.
+        """
+        begin = self.pos
+        end = begin + size
+        if end > self.end or not self.data.startswith(beginning, begin):
+            return None
+        self.pos = end
+        return self.data[begin:end]
+
     def enter(self, tag: int) -> Cursor:
         """Return a cursor over the content of the next element and step over it here."""
         start, end = self.header(tag)

@@ -46,6 +46,8 @@ P384_KEY_PREFIX: Final = bytes.fromhex("3076301006072a8648ce3d020106052b81040022
 """SubjectPublicKeyInfo up to the point: id-ecPublicKey, secp384r1 by name, BIT STRING
 of 97 octets without unused bits (RFC 5480). Being of fixed size, it is compared whole."""
 
+_P384_KEY_BYTES: Final = len(P384_KEY_PREFIX) + 97
+
 _VERSION_3: Final = bytes.fromhex("a003020102")
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _COMMON_NAME: Final = bytes.fromhex("550403")
@@ -57,6 +59,11 @@ _STRINGS: Final = {
     der.IA5_STRING: "ascii",
     der.BMP_STRING: "utf-16-be",
 }
+_USUAL_ATTRIBUTE: Final = re.compile(
+    rb"\x31.\x30.\x06\x03(\x55\x04[\x00-\x7f])[\x0c\x13].", re.DOTALL
+)
+"""Heads of SET and SEQUENCE, a whole OID such as that of commonName, the head of a text."""
+
 _PRINTABLE: Final = re.compile(r"[A-Za-z0-9 '()+,\-./:=?]*")
 
 
@@ -153,18 +160,19 @@ def _read(data: bytes) -> Certificate:
     signed_at = certificate.pos
     tbs = certificate.enter(der.SEQUENCE)
     signed = data[signed_at : certificate.pos]
-    outer_algorithm = certificate.element(der.SEQUENCE)
+    outer_algorithm = _algorithm(certificate)
     r, s = read_signature(certificate)
     certificate.finish()
 
-    if tbs.element(0xA0) != _VERSION_3:
+    if not tbs.known(_VERSION_3, len(_VERSION_3)):
+        tbs.element(0xA0)
         raise DerError("a version other than v3")
     serial_at = tbs.pos
     serial = tbs.integer()
     # Tag and length take two octets.
     if serial <= 0 or tbs.pos - serial_at - 2 > MAX_SERIAL_OCTETS:
         raise DerError(f"a serial number that is not 1 to {MAX_SERIAL_OCTETS} octets, positive")
-    inner_algorithm = tbs.element(der.SEQUENCE)
+    inner_algorithm = _algorithm(tbs)
     # The issuer will be compared with a subject that has been read; no need to read it twice.
     issuer = tbs.element(der.SEQUENCE)
     validity = tbs.enter(der.SEQUENCE)
@@ -173,7 +181,7 @@ def _read(data: bytes) -> Certificate:
     subject_at = tbs.pos
     names = _names(tbs)
     subject = data[subject_at : tbs.pos]
-    key_info = tbs.element(der.SEQUENCE)
+    key_info = tbs.known(P384_KEY_PREFIX, _P384_KEY_BYTES) or tbs.element(der.SEQUENCE)
     # Unique identifiers (tags 81, 82) do not occur and are refused here.
     wrapper = tbs.enter(0xA3)
     tbs.finish()
@@ -202,6 +210,11 @@ def _read(data: bytes) -> Certificate:
     )
 
 
+def _algorithm(cursor: Cursor) -> bytes:
+    """Return the next element, an AlgorithmIdentifier: usually the one of this PKI."""
+    return cursor.known(ECDSA_WITH_SHA384, len(ECDSA_WITH_SHA384)) or cursor.element(der.SEQUENCE)
+
+
 def read_signature(certificate: Cursor) -> tuple[int, int]:
     """Read the BIT STRING with the ECDSA-Sig-Value (RFC 3279 section 2.2.3): r and s.
 
@@ -210,9 +223,10 @@ def read_signature(certificate: Cursor) -> tuple[int, int]:
     start, end = certificate.header(der.BIT_STRING)
     if end - start < 2 or certificate.data[start] != 0:
         raise DerError(f"a signature BIT STRING that is empty or has unused bits at byte {start}")
-    value = Cursor(certificate.data, start + 1, end)
-    numbers = value.enter(der.SEQUENCE)
-    value.finish()
+    numbers = Cursor(certificate.data, start + 1, end)
+    numbers.pos, last = numbers.header(der.SEQUENCE)
+    if last != end:
+        raise DerError(f"{end - last} bytes left over at byte {last}")
     r, s = numbers.integer(), numbers.integer()
     numbers.finish()
     return r, s
@@ -234,14 +248,14 @@ def read_time(validity: Cursor) -> int:
         century, digits, full = b"", text[:-1], 14
     if len(digits) != full or not digits.isdigit() or text[-1:] != b"Z":
         raise DerError(f"a time that is not digits and Z at byte {at}")
-    number = int(century + digits)
-    year, month, day = number // 10**10, number // 10**8 % 100, number // 10**6 % 100
-    if not century and year < 2050:
+    if not century and digits < b"2050":
         raise DerError(f"a GeneralizedTime before 2050 at byte {at}")
+    date, clock = (century + digits[:-6]).decode(), digits[-6:].decode()
+    # Python's own reader of ISO 8601 may take hour 24 for the next day's midnight.
+    if clock >= "24":
+        raise DerError(f"a time that does not exist at byte {at}")
     try:
-        time = datetime(
-            year, month, day, number // 10**4 % 100, number // 100 % 100, number % 100, tzinfo=UTC
-        )
+        time = datetime.fromisoformat(f"{date}T{clock}Z")
     except ValueError as error:
         raise DerError(f"a time that does not exist at byte {at}") from error
     return int((time - _EPOCH).total_seconds())
@@ -252,6 +266,9 @@ def _names(tbs: Cursor) -> tuple[tuple[bytes, str], ...]:
     attributes: list[tuple[bytes, str]] = []
     name = tbs.enter(der.SEQUENCE)
     while name.pos < name.end:
+        if usual := _usual_attribute(name):
+            attributes.append(usual)
+            continue
         # One cursor walks through all levels; each level must end where it said it would.
         name.pos, set_end = name.header(der.SET)
         at = name.pos
@@ -264,6 +281,24 @@ def _names(tbs: Cursor) -> tuple[tuple[bytes, str], ...]:
             if end == set_end:
                 break
     return tuple(attributes)
+
+
+def _usual_attribute(name: Cursor) -> tuple[bytes, str] | None:
+    """Read a set of one short attribute, which is what names consist of, in one look.
+
+    Accepts nothing that the way element by element would refuse, and leaves everything else to it:
+    returns None and does not move.
+    """
+    pos = name.pos
+    head = _USUAL_ATTRIBUTE.match(name.data, pos, name.end)
+    if head is None:
+        return None
+    in_set, in_sequence, in_text = name.data[pos + 1], name.data[pos + 3], name.data[pos + 10]
+    # Each length must agree with the one inside it, and the largest of them be a short one.
+    if not in_set == in_sequence + 2 == in_text + 9 < 0x80:
+        return None
+    name.pos = pos + 9
+    return head[1], _text(name)
 
 
 def _text(name: Cursor) -> str:
