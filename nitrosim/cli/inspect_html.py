@@ -31,7 +31,7 @@ POLICY: Final = (
 """What the page allows its browser: its own style, and an icon of zero bytes."""
 
 _FOLDED_BYTES: Final = 512
-_BREAK_EVERY: Final = 16
+_BREAK_EVERY: Final = 8
 _TONES: Final = {
     Standing.GENUINE: "good",
     Standing.SIMULATED: "odd",
@@ -156,7 +156,9 @@ def _field(field: Field, report: Report) -> str:
     if field.value:
         digits = f'<pre tabindex="0" aria-label="{field.name} in hexadecimal">{_hex(field.value)}'
         if len(field.value) > _FOLDED_BYTES:
-            parts.append(f"<details><summary>in hexadecimal</summary>{digits}</pre></details>")
+            parts.append(
+                f'<details class="value"><summary>in hexadecimal</summary>{digits}</pre></details>'
+            )
         else:
             parts.append(f"{digits}</pre>")
     return _lines(parts)
@@ -212,7 +214,7 @@ def _verdict(verdict: Verdict) -> str:
         f'<tr><th scope="row"><bdi>{_text(verdict.root)}</bdi></th>'
         f'<td><p class="says-{tone}">{_text(words.verdict_word(verdict))}</p>'
         f"<p>{_text(detail)}</p>"
-        f"<details><summary>{len(verdict.steps)} steps</summary>"
+        f'<details class="steps"><summary>{len(verdict.steps)} steps</summary>'
         f'<ol class="steps">\n{steps}\n</ol></details></td></tr>'
     )
 

@@ -1,8 +1,8 @@
 """How the page of `nitrosim inspect --html` looks: one style sheet, nothing loaded.
 
 Two colour schemes by the reader's preference, every text at a contrast of 4.5 or more; fonts of
-the reader's system; one column that fits a phone; on paper black on white, with
-everything that can be unfolded unfolded where the browser allows it.
+the reader's system; one column that fits a phone; on paper black on white,
+with long values unfolded where the browser can do that, and without the lists of steps.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ STYLE: Final = """
 html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
 body {
   margin: 0; background: var(--page); color: var(--text);
-  font: 16px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
+  font: 1rem/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif;
 }
 main, footer { max-width: 58rem; margin: 0 auto; padding: 0 1rem; }
 h1 { font-size: 1rem; font-weight: 600; color: var(--soft); margin: 2rem 0 .75rem; }
@@ -91,6 +91,7 @@ footer { color: var(--soft); font-size: .875rem; padding-bottom: 2rem; overflow-
   tbody th { width: 6.5rem; padding-right: .75rem; }
   .banner strong { font-size: 1.3rem; }
 }
+@page { margin: 1.5cm; }
 @media print {
   :root {
     color-scheme: light;
@@ -98,11 +99,14 @@ footer { color: var(--soft); font-size: .875rem; padding-bottom: 2rem; overflow-
     --good: #0b4d2a; --good-tint: #fff; --bad: #8a1414; --bad-tint: #fff;
     --odd: #5f3800; --odd-tint: #fff;
   }
-  body { font-size: 10pt; }
+  html { font-size: 9.5pt; }
+  h1 { margin-top: 0; }
+  th, td { padding: .25rem 0; }
   section, .banner { border-radius: 0; padding: .5rem .75rem; }
   pre { max-height: none; overflow: visible; border: 1px solid var(--line); }
   tr, ol.tree li > div, .banner { break-inside: avoid; }
   h2, h3 { break-after: avoid; }
-  details::details-content { content-visibility: visible; height: auto; }
+  details.value::details-content { content-visibility: visible; height: auto; }
+  details.value summary, details.steps { display: none; }
 }
 """

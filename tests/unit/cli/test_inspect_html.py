@@ -174,9 +174,9 @@ def test_fields_are_shown_as_text_and_in_hexadecimal():
     text = page_of(FORGE.document(user_data=b'{"a": [1]}', public_key=bytes(600)))
 
     assert "{\n  &quot;a&quot;: [\n    1\n  ]\n}</pre>" in text
-    assert f">{FORGE.nonce.hex()[:16]}<wbr>{FORGE.nonce.hex()[16:]}</pre>" in text
+    assert f"{FORGE.nonce.hex()[:8]}<wbr>{FORGE.nonce.hex()[8:16]}<wbr>" in text
     # What is very long is folded.
-    assert "<details><summary>in hexadecimal</summary>" in text
+    assert '<details class="value"><summary>in hexadecimal</summary>' in text
 
 
 @pytest.mark.parametrize(
