@@ -162,8 +162,8 @@ def list_of_a_stranger(forge: Forge) -> Made:
 
 @accept("revocation", weight="should")
 def long_list(forge: Forge) -> Made:
-    """The regional CA's list has 2000 entries, more than 64 KiB, and none of the chain."""
-    return _given(forge, _list(forge, "regional", *range(1 << 64, (1 << 64) + 2000)))
+    """The regional CA's list has 2400 entries, more than 64 KiB, and none of the chain."""
+    return _given(forge, _list(forge, "regional", *range(1 << 64, (1 << 64) + 2400)))
 
 
 # Lists that cannot be used
