@@ -146,7 +146,8 @@ def _establish(ders: Ders, rules: ChainRules, trail: Trail) -> Chain:
         *known.certificates,
         *(_read(ders[i], place_of(i, count)) for i in range(first, count)),
     )
-    origin = f"; {first} from the cache" if first else ""
+    # The root alone is no news: its signature is never checked.
+    origin = f"; {first} from the cache" if first > 1 else ""
     trail.passed(13, "{} certificates{}", count, origin)
 
     # (14) Our own copy of the root, by the hash of all its bytes.

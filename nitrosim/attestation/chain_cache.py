@@ -31,6 +31,9 @@ checked over every chain that is not known as a whole.
 are public, so whoever has seen some could otherwise push out those in use. Refusals are not
 remembered at all: they would fill the memory with whatever a stranger makes up.
 
+Of size 0, a cache remembers nothing but pinned roots: one certificate for each pin that the
+caller has given, read and with its key loaded, found by its bytes. No signature is saved by that.
+
 Pins and the cryptography are fixed when a verifier is made and a cache belongs to one verifier,
 so they are no part of the key. Nothing is written to disk.
 """
@@ -42,12 +45,17 @@ from dataclasses import dataclass, replace
 from threading import Lock
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar
 
+from nitrosim.attestation.errors import Code
+
 if TYPE_CHECKING:
     from nitrosim.attestation.certificate import Certificate
     from nitrosim.attestation.p384 import PublicKey
 
 DEFAULT_CHAINS: Final = 64
 """Chains that a verifier remembers unless told otherwise: at most about 2 MB."""
+
+_BEGINNINGS: Final = 3
+"""Beginnings of a chain of five that are more than its root and less than all of it."""
 
 Ders: TypeAlias = tuple[bytes, ...]
 """Certificates as they came, root first."""
@@ -81,6 +89,10 @@ class Path:
     def ders(self) -> Ders:
         """The bytes of the certificates: what a path is found by."""
         return tuple(certificate.der for certificate in self.certificates)
+
+    def beginning(self, length: int) -> Path:
+        """Return the first `length` certificates as a path."""
+        return Path(self.certificates[:length], self.keys[:length])
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +135,20 @@ class Chain:
 class ChainCache:
     """Chains and beginnings of chains, the most recently used ones. For any number of threads."""
 
-    __slots__ = ("_chains", "_lock", "_paths", "_size")
+    __slots__ = ("_chains", "_lock", "_paths", "_roots", "_size")
 
     def __init__(self, size: int) -> None:
-        """Hold at most `size` chains and `size` beginnings; 0 holds nothing."""
+        """Hold at most `size` chains, three times as many beginnings of them, and all roots.
+
+        Raises `ExpectationError` for less than none.
+        """
+        number: object = size
+        if type(number) is not int or number < 0:
+            raise Code.CHAIN_CACHE("chain_cache", got=repr(number), expected="0 or more chains")
         self._size = size
         self._chains: OrderedDict[Ders, Chain] = OrderedDict()
         self._paths: OrderedDict[Ders, Path] = OrderedDict()
+        self._roots: dict[bytes, Path] = {}
         # Moving an entry to the end is several steps; nothing holds the lock while it computes.
         self._lock = Lock()
 
@@ -145,30 +164,31 @@ class ChainCache:
 
     def beginning(self, ders: Ders) -> Path | None:
         """Return the longest known path that these certificates begin with; never all of them."""
-        if not self._size:
-            return None
         with self._lock:
-            for length in range(len(ders) - 1, 0, -1):
-                path = self._paths.get(ders[:length])
-                if path is not None:
-                    return path
-            return None
+            if self._paths:
+                for length in range(len(ders) - 1, 1, -1):
+                    path = self._paths.get(ders[:length])
+                    if path is not None:
+                        return path
+            return self._roots.get(ders[0])
 
     def remember(self, chain: Chain) -> None:
         """Store a chain that has verified, and each of its beginnings."""
-        if not self._size:
-            return
         ders = chain.path.ders
         known = replace(chain, remembered=True)
         with self._lock:
-            self._put(self._chains, ders, known)
+            self._roots[ders[0]] = chain.path.beginning(1)
+            if not self._size:
+                return
+            _put(self._chains, ders, known, self._size)
             # The shortest comes last: an issuer stays at least as long as what it has issued.
-            for length in range(len(ders) - 1, 0, -1):
-                path = Path(chain.path.certificates[:length], chain.path.keys[:length])
-                self._put(self._paths, ders[:length], path)
+            for length in range(len(ders) - 1, 1, -1):
+                path = chain.path.beginning(length)
+                _put(self._paths, ders[:length], path, _BEGINNINGS * self._size)
 
-    def _put(self, store: OrderedDict[Ders, _Entry], ders: Ders, entry: _Entry) -> None:
-        store[ders] = entry
-        store.move_to_end(ders)
-        if len(store) > self._size:
-            store.popitem(last=False)
+
+def _put(store: OrderedDict[Ders, _Entry], ders: Ders, entry: _Entry, size: int) -> None:
+    store[ders] = entry
+    store.move_to_end(ders)
+    if len(store) > size:
+        store.popitem(last=False)
