@@ -57,6 +57,7 @@ class Block:
 
 def pages() -> list[Path]:
     found = [REPOSITORY / "README.md", REPOSITORY / "CONTRIBUTING.md"]
+    found += sorted((REPOSITORY / "fixtures").glob("*/README.md"))
     found += sorted((REPOSITORY / "docs").rglob("*.md"))
     return [*found, *sorted((REPOSITORY / "sample_apps").glob("*/README.md"))]
 
@@ -113,6 +114,7 @@ def shell(tmp_path):
     shutil.copytree(REPOSITORY / "sample_apps", checkout / "sample_apps", ignore=ignored)
     venv = Path(sys.executable).parent.parent
     (checkout / ".venv").symlink_to(venv)
+    (checkout / "fixtures").symlink_to(REPOSITORY / "fixtures")
     home = tmp_path / "home"
     home.mkdir()
     environment = {

@@ -7,6 +7,7 @@ check that making them again gives the same bytes.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from datetime import datetime, timedelta
@@ -36,6 +37,7 @@ CASES = {case["id"]: case for case in INDEX["cases"]}
 # arguments that are not bytes. They have tests of their own in test_expectations.py.
 WITHOUT_A_DOCUMENT = {
     "NOT_BYTES",
+    "CHAIN_CACHE",
     "CLOCK",
     "DOCUMENT_TYPE",
     "NO_ROOTS",
@@ -77,10 +79,11 @@ class Judge:
 
 
 def judge_in_order(case, **options):
-    """Judge a case, after the one that the same verifier is to have seen before."""
+    """Judge a case, after the one that the same verifier is to have judged before."""
     judge = Judge(case)
     if case["after"]:
-        judge(CASES[case["after"]])
+        with contextlib.suppress(AttestationError):
+            judge(CASES[case["after"]])
     return judge(case, **options)
 
 
@@ -101,9 +104,8 @@ def test_refused_for_the_right_reason(case):
     assert Code[error.code].error is type(error)
     assert str(error).startswith(f"{error.code}: ")
     assert str(error).isprintable()
-    if case["code"] == "ZERO_EXPECTATION":
-        # The policy cannot even be made.
-        assert not reports
+    if case["code"] in {"ZERO_EXPECTATION", "REVOCATION_LIST"} and not reports:
+        # The policy, or the verifier with such a list, cannot even be made.
         return
     # The observer heard of every step before the failed one, in order, and then of the failure.
     assert sorted(report.number for report in reports) == [r.number for r in reports]
