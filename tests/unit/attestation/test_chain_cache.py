@@ -89,13 +89,9 @@ def new_key(forge, level, number):
     """Give one level another key and serial: below it, everything is another certificate."""
     key = forge.key_number(f"{level} {number}")
     forge.change(level, key=key, serial=1000 + number)
-    return forge.without(level, "551d0e").without(
-        "leaf" if level == "leaf" else after(level), "551d23"
-    )
-
-
-def after(level):
-    return dict(pairwise(LEVELS))[level]
+    # Without key identifiers, as before 2024: those of the old key would not fit.
+    below = dict(pairwise(LEVELS)).get(level, level)
+    return forge.without(level, "551d0e").without(below, "551d23")
 
 
 # How much it saves
@@ -242,7 +238,7 @@ def test_historic_and_live_share_chains_and_not_their_times(forge, keys, clock, 
     assert 1 == keys.take()[1]
 
 
-def test_an_archived_document_after_a_live_one(forge, clock, make):
+def test_an_archived_document_after_a_live_one(forge, make):
     verifier = make()
     verifier.verify(forge.document(), ANY)
     before = int((forge.levels["leaf"].begin - timedelta(seconds=1)).timestamp() * 1000)
@@ -296,7 +292,7 @@ def test_a_revoked_certificate_is_refused_every_time(forge, make):
         lambda forge: {"module_id": forge.module[:-1] + "?"},
         lambda forge: {"module_id": forge.module[:-16] + "0" * 16},
         lambda forge: {"pcrs": forge.pcrs() | {4: b"\x04" * 48}},
-        lambda forge: {"pcrs": {0: b"\x01" * 48}},
+        lambda _forge: {"pcrs": {0: b"\x01" * 48}},
     ],
 )
 def test_names_and_pcr4_are_compared_for_known_chains(forge, make, changes):
@@ -474,7 +470,7 @@ def test_the_least_recently_used_chain_goes_first(forge, keys, make):
 
 
 def test_issuers_stay_as_long_as_what_they_have_issued(forge, keys, make):
-    verifier = make(chain_cache=3)
+    verifier = make(chain_cache=1)
     costs = []
     for n in range(5):
         verifier.verify(new_key(forge, "instance", n).document(), ANY)
@@ -491,7 +487,7 @@ def test_no_more_is_held_than_was_allowed(forge):
         certificates = tuple(map(read_certificate, ders))
         cache.remember(Chain(Path(certificates, (None,) * 5), b"", begins=0, ends=0))
 
-    assert (3, 3, 1) == (len(cache._chains), len(cache._paths), len(cache._roots))
+    assert (3, 9, 1) == (len(cache._chains), len(cache._paths), len(cache._roots))
 
 
 @pytest.mark.parametrize("size", [-1, True, 1.5, None, "64"])
