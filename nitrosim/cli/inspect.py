@@ -43,8 +43,8 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "summary, caveats, problem, unverified (document_type, module_id, instance_id, region, "
         "timestamp, timestamp_ms, age_seconds, launched, debug, pcrs, pcr_names, zero_pcrs, "
         "public_key, user_data, nonce, looks_like, text, unknown_fields, size, payload_size, "
-        "tagged, indefinite_map, signature, certificates) and verdicts, by root (ok, refusal, "
-        "live_ok, live_refusal, root_sha256, steps). New keys may be added.",
+        "tagged, indefinite_map, signature, certificates) and verdicts, by root (ok, "
+        "genuine, refusal, live_ok, live_refusal, root_sha256, steps). New keys may be added.",
         allow_abbrev=False,
     )
     add_file_argument(parser)

@@ -7,7 +7,9 @@ verifier with default settings take it now? Neither says whether it is the *righ
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from nitrosim.attestation import (
@@ -20,7 +22,7 @@ from nitrosim.attestation import (
 )
 from nitrosim.attestation.certificate import CertificateError, read_certificate
 from nitrosim.attestation.errors import ExpectationError
-from nitrosim.cli.documents import FIELDS, register_name
+from nitrosim.cli.documents import FIELDS, MAX_FILE_BYTES, register_name
 from nitrosim.cli.inspect_content import Content, read_content
 from nitrosim.cli.inspect_report import Field, Link, Register, Report, Verdict
 from nitrosim.cli.inspect_times import from_milliseconds, launch_time
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
     from nitrosim.attestation import StepReport
 
 _PLACES: Final = ("root", "regional", "zonal", "instance", "leaf")
+_STRICT_CODES: Final = ("UNKNOWN_FIELD", "MODULE_ID", "FIELD_LENGTH", "IDENTITY_MISMATCH")
+"""Reasons of strict mode. The hardware may sign such documents, and has signed long nonces."""
 _ZERO_MEANS: Final = {
     0: "debug mode, the image is not measured",
     1: "debug mode, kernel and boot are not measured",
@@ -58,7 +62,7 @@ def build_report(data: bytes, *, name: str, roots: Mapping[str, bytes], now: dat
         size=len(data),
         sha256=hashlib.sha256(data).digest(),
         problem=problem,
-        hint=wrapping_hint(data) if problem and content.module_id is None else None,
+        hint=_hint(data) if problem and content.module_id is None else None,
         content=content,
         issued=issued,
         launched=launch_time(content.module_id or ""),
@@ -71,6 +75,12 @@ def build_report(data: bytes, *, name: str, roots: Mapping[str, bytes], now: dat
             for root, anchor in roots.items()
         ),
     )
+
+
+def _hint(data: bytes) -> str | None:
+    if len(data) == MAX_FILE_BYTES:
+        return f"only the first {MAX_FILE_BYTES} bytes of the file have been read"
+    return wrapping_hint(data)
 
 
 def _register(index: int, value: bytes, *, enclave: bool) -> Register:
@@ -147,19 +157,24 @@ def _verdict(
     steps: list[StepReport] = []
     verifier = Verifier([anchor], now=lambda: now)
     kind = DocumentType(document_type or DocumentType.ENCLAVE)
+    look = partial(
+        verifier.verify,
+        data,
+        UnsafeSkipPcrs(),
+        time=Historic(),
+        document_type=kind,
+        allow_debug=True,
+    )
     try:
-        verified = verifier.verify(
-            data,
-            UnsafeSkipPcrs(),
-            time=Historic(),
-            document_type=kind,
-            allow_debug=True,
-            observer=steps.append,
-        )
+        verified = look(observer=steps.append)
     except ExpectationError:
         raise
     except AttestationError as error:
-        return Verdict(root, tuple(steps), error, None, error)
+        root_sha256 = None
+        if error.code in _STRICT_CODES:
+            with contextlib.suppress(AttestationError):
+                root_sha256 = look(strict=False).root_sha256
+        return Verdict(root, tuple(steps), error, root_sha256, error)
     live_refusal = None
     try:
         verifier.verify(data, UnsafeSkipPcrs(), time=Live(), document_type=kind)

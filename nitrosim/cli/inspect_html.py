@@ -76,7 +76,8 @@ def _text(text: str) -> str:
 
 def _banner(report: Report) -> str:
     word, sentence = words.headline(report)
-    parts = [_alert(_TONES[report.standing], word, sentence)]
+    tone = "odd" if word.endswith("ODD") else _TONES[report.standing]
+    parts = [_alert(tone, word, sentence)]
     quiet: list[str] = []
     for caveat in words.caveats(report):
         shout, colon, rest = caveat.partition(": ")
@@ -152,9 +153,12 @@ def _field(field: Field, report: Report) -> str:
     parts = [f'<h3>{_text(field.name)}</h3>\n<p class="soft">{said}</p>']
     if field.text is not None:
         lines = "\n".join(html.escape(line) for line in shown_lines(field.text))
-        parts.append(f'<pre tabindex="0" aria-label="{field.name} as text">{lines}</pre>')
+        parts.append(
+            f'<pre role="group" tabindex="0" aria-label="{field.name} as text">{lines}</pre>'
+        )
     if field.value:
-        digits = f'<pre tabindex="0" aria-label="{field.name} in hexadecimal">{_hex(field.value)}'
+        label = f"{field.name} in hexadecimal"
+        digits = f'<pre role="group" tabindex="0" aria-label="{label}">{_hex(field.value)}'
         if len(field.value) > _FOLDED_BYTES:
             parts.append(
                 f'<details class="value"><summary>in hexadecimal</summary>{digits}</pre></details>'
@@ -188,10 +192,10 @@ def _link(link: Link, report: Report) -> str:
 
 
 def _verdicts(report: Report) -> str:
-    rows = [_verdict(verdict) for verdict in report.verdicts]
+    rows = [_verdict(name, verdict) for name, verdict in words.spoken_verdicts(report)]
     note = (
         f'\n<p class="soft">{_text(words.NOT_JUDGED)}</p>'
-        if any(verdict.ok for verdict in report.verdicts)
+        if any(verdict.genuine for verdict in report.verdicts)
         else ""
     )
     return (
@@ -201,9 +205,8 @@ def _verdicts(report: Report) -> str:
     )
 
 
-def _verdict(verdict: Verdict) -> str:
-    tone = "good" if verdict.ok else "bad"
-    detail = words.live(verdict) if verdict.ok else str(verdict.refusal)
+def _verdict(name: str, verdict: Verdict) -> str:
+    tone = "good" if verdict.ok else "odd" if verdict.genuine else "bad"
     steps = "\n".join(
         f'<li value="{step.number}"><b>{_text(step.outcome)}</b> {_text(step.name)}'
         + (f'<span class="soft">: {_text(step.detail)}</span>' if step.detail else "")
@@ -211,9 +214,9 @@ def _verdict(verdict: Verdict) -> str:
         for step in verdict.steps
     )
     return (
-        f'<tr><th scope="row"><bdi>{_text(verdict.root)}</bdi></th>'
+        f'<tr><th scope="row"><bdi>{_text(name)}</bdi></th>'
         f'<td><p class="says-{tone}">{_text(words.verdict_word(verdict))}</p>'
-        f"<p>{_text(detail)}</p>"
+        f"<p>{_text(words.verdict_details(verdict))}</p>"
         f'<details class="steps"><summary>{len(verdict.steps)} steps</summary>'
         f'<ol class="steps">\n{steps}\n</ol></details></td></tr>'
     )

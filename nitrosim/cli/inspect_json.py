@@ -83,6 +83,7 @@ def _link(link: Link, report: Report) -> dict[str, Any]:
 def _verdict(verdict: Verdict) -> dict[str, Any]:
     return {
         "ok": verdict.ok,
+        "genuine": verdict.genuine,
         "refusal": _refusal(verdict.refusal),
         "live_ok": verdict.live_refusal is None,
         "live_refusal": _refusal(verdict.live_refusal),

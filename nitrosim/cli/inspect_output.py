@@ -7,6 +7,7 @@ written to directly.
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -50,7 +51,10 @@ def check_target(target: str, document: str) -> None:
 
 
 def _write(path: Path, data: bytes) -> None:
-    place = path.resolve()
+    # Path.resolve has an exception of its own for links that go round in a circle.
+    place = Path(os.path.realpath(path))
+    if place.is_symlink():
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP))
     if place.exists() and not stat.S_ISREG(place.stat().st_mode):
         with place.open("wb") as file:
             file.write(data)

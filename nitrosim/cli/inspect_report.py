@@ -88,8 +88,9 @@ class Verdict:
     Attributes:
         root: the name of the root as it was given.
         steps: of the verification at the document's own time.
-        refusal: why that was refused, or None for a genuine document.
-        root_sha256: the root that vouches for the document, or None.
+        refusal: why that refused the document, or None.
+        root_sha256: the root that vouches for the document, or None. A document with a
+            `refusal` has one if only the rules of strict mode are against it.
         live_refusal: why a live verifier with default settings refuses; None if it would accept.
 
     """
@@ -102,8 +103,13 @@ class Verdict:
 
     @property
     def ok(self) -> bool:
-        """Whether the document is genuine under this root."""
+        """Whether the verifier takes the document at its own time."""
         return self.refusal is None
+
+    @property
+    def genuine(self) -> bool:
+        """Whether the holder of this root has issued the document, odd or not."""
+        return self.root_sha256 is not None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +175,7 @@ class Report:
     @property
     def voucher(self) -> Verdict | None:
         """The verdict that says the most: a genuine one, else the one that came furthest."""
-        genuine = [verdict for verdict in self.verdicts if verdict.ok]
+        genuine = [verdict for verdict in self.verdicts if verdict.genuine]
         if genuine:
             return min(genuine, key=lambda verdict: verdict.root not in PARTITIONS)
         return max(self.verdicts, key=lambda verdict: verdict.steps[-1].number, default=None)
@@ -180,7 +186,7 @@ class Report:
         if self.problem is not None:
             return Standing.DAMAGED
         voucher = self.voucher
-        if voucher is None or not voucher.ok:
+        if voucher is None or not voucher.genuine:
             return Standing.REFUSED
         if voucher.root_sha256 in AWS_ROOTS.values():
             return Standing.GENUINE

@@ -150,16 +150,17 @@ class _Page:
 
     def verdicts(self, report: Report, *, steps: bool) -> None:
         self.lines += ["", "roots       each asked at the document's own time, and now"]
-        wide = max((len(printable(verdict.root)) for verdict in report.verdicts), default=0)
+        spoken = words.spoken_verdicts(report)
+        wide = max((len(printable(name)) for name, _ in spoken), default=0)
         name_width = min(wide, self._width // 2)
-        for verdict in report.verdicts:
-            label = f"  {printable(verdict.root):<{name_width}}  "
+        for name, verdict in spoken:
+            label = f"  {printable(name):<{name_width}}  "
             self._put(label, words.verdict_word(verdict), hanging="    ")
-            self._put("    ", words.live(verdict) if verdict.ok else str(verdict.refusal))
+            self._put("    ", words.verdict_details(verdict))
             if steps:
                 for line in _step_lines(verdict.steps):
                     self._put("    ", line, hanging=" " * 16)
-        if any(verdict.ok for verdict in report.verdicts):
+        if any(verdict.genuine for verdict in report.verdicts):
             self._put("  ", words.NOT_JUDGED)
 
     def _put(self, head: str, text: str, *, hanging: str | None = None) -> None:

@@ -28,6 +28,14 @@ _KINDS: Final = {"enclave": "an enclave", "nitrotpm": "the NitroTPM"}
 
 def headline(report: Report) -> tuple[str, str]:
     """Return the verdict in capitals, and a sentence about it."""
+    word, sentence = _headline(report)
+    voucher = report.voucher
+    if voucher is not None and voucher.genuine and voucher.refusal is not None:
+        return f"{word} BUT ODD", f"{sentence}; refused in strict mode: {voucher.refusal}"
+    return word, sentence
+
+
+def _headline(report: Report) -> tuple[str, str]:
     voucher = report.voucher
     root = voucher.root if voucher else "none"
     match report.standing:
@@ -85,7 +93,7 @@ def summary(report: Report) -> list[tuple[str, str]]:
             before = f", {span(report.issued - report.launched)} {word} the document"
         rows.append(("launched", f"{stamp(report.launched)}{before}"))
     voucher = report.voucher
-    if voucher is not None and voucher.ok:
+    if voucher is not None and voucher.genuine:
         refusal = voucher.live_refusal
         fresh = "yes" if refusal is None else f"no, {refusal.code}"
         rows.append(("fresh now", fresh))
@@ -94,17 +102,26 @@ def summary(report: Report) -> list[tuple[str, str]]:
     return rows
 
 
-def live(verdict: Verdict) -> str:
-    """Say what a live verifier with default settings would do with a genuine document."""
-    if verdict.live_refusal is None:
-        return "a live verifier would take it, too"
-    return f"a live verifier would refuse it: {verdict.live_refusal}"
-
-
 def verdict_word(verdict: Verdict) -> str:
     """Return what one root says, in capitals."""
+    if verdict.ok:
+        return "GENUINE"
     last = verdict.steps[-1]
-    return "GENUINE" if verdict.ok else f"REFUSED at step {last.number}: {last.name}"
+    odd = "GENUINE BUT ODD, " if verdict.genuine else ""
+    return f"{odd}REFUSED at step {last.number}: {last.name}"
+
+
+def verdict_details(verdict: Verdict) -> str:
+    """Return why one root refuses, or what a live verifier would do with a genuine document."""
+    return str(verdict.refusal) if verdict.refusal is not None else _live(verdict)
+
+
+def spoken_verdicts(report: Report) -> list[tuple[str, Verdict]]:
+    """Return the verdicts with a name for each root, or one if all roots say the same."""
+    said = {str(verdict.refusal) for verdict in report.verdicts}
+    if report.problem is not None and len(said) == 1 < len(report.verdicts):
+        return [("each root", report.verdicts[0])]
+    return [(verdict.root, verdict) for verdict in report.verdicts]
 
 
 def field_words(field: Field, report: Report) -> str:
@@ -155,6 +172,12 @@ def life(link: Link, report: Report) -> str:
 
 def _left(begins: datetime, ends: datetime, at: datetime) -> str:
     return f"begins in {span(begins - at)}" if at < begins else remaining(ends - at)
+
+
+def _live(verdict: Verdict) -> str:
+    if verdict.live_refusal is None:
+        return "a live verifier would take it, too"
+    return f"a live verifier would refuse it: {verdict.live_refusal}"
 
 
 def _why(report: Report, refusal: AttestationError | None) -> str:

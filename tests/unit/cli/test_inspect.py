@@ -54,9 +54,10 @@ def save(tmp_path):
 
 @pytest.fixture
 def here(forge, save, tmp_path, monkeypatch):
-    """Return a document in the working directory, which has a folder ``sub``."""
+    """Return a document in the working directory, beside a folder and a broken link."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sub").mkdir()
+    (tmp_path / "circle.html").symlink_to("circle.html")
     return save(forge.document())
 
 
@@ -224,6 +225,7 @@ def test_older_page_survives_a_disk_that_is_full(tmp_path, monkeypatch):
         (("--html", ""), "expected the name of a file"),
         (("--html", "."), "Is a directory"),
         (("--html", "missing/page.html"), "No such file"),
+        (("--html", "circle.html"), "Too many levels of symbolic links"),
         (("--html", "document.cbor"), "is the document itself"),
         (("--html", "./sub/../document.cbor"), "is the document itself"),
         (("--root", "missing.pem"), "cannot read missing.pem"),

@@ -67,6 +67,7 @@ ATTRIBUTES = {
     "datetime",
     "tabindex",
     "aria-label",
+    "role",
 }
 HOSTILE = (
     "</code></td></table></section><script>alert(1)</script><img src=x onerror=alert(1)>"
