@@ -3,7 +3,7 @@
     python tests/benchmarks/run.py [--row N]... [--quick] [--markdown] [--json FILE]
 
 Exit status 1 if a gate is broken. How it is measured is in method.py, what in the modules beside
-it: start.py (rows 3, 4), nsm.py (7, 9, 10), vsock.py (13, 14, 15).
+it: start.py (rows 3, 4), nsm.py (7, 9, 10), verify.py (11, 12), vsock.py (13, 14, 15).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import machine
 import nsm
 import start
+import verify
 import vsock
 from laboratory import Laboratory
 from method import FEWEST_SLICES, Method, gate_is_broken
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from method import Figure
 
 _STARTS = {3: start.launcher, 4: start.python_api}
+_ALONE = {11: verify.cold, 12: verify.cached}
 _INSIDE = {
     7: nsm.get_random,
     9: nsm.attestation,
@@ -38,7 +40,7 @@ _INSIDE = {
     14: vsock.throughput,
     15: vsock.round_trip,
 }
-_ROWS = sorted({**_STARTS, **_INSIDE})
+_ROWS = sorted({**_STARTS, **_ALONE, **_INSIDE})
 _QUICK = Method(slices=FEWEST_SLICES, attempts=1, scale=0.2)
 _HEADINGS = ("row", "quantity", "ratio", "goal", "gate", "verdict", "spread", "medians")
 
@@ -51,19 +53,29 @@ def main(arguments: list[str]) -> int:
     before = machine.load_average()
     figures: list[Figure] = []
     penalty = None
+    inside = set(rows) & set(_INSIDE)
     with tempfile.TemporaryDirectory(prefix="nitrosim-bench-") as folder:
         Path(folder).chmod(0o755)
         for figure in _measure_starts(rows, Path(folder), method):
             _progress(figure)
             figures.append(figure)
-        if set(rows) & set(_INSIDE):
+        for row in (row for row in _ALONE if row in rows):
+            for figure in _ALONE[row](method):
+                _progress(figure)
+                figures.append(figure)
+        if inside:
             with Laboratory(Path(folder)) as laboratory:
                 penalty = laboratory.wake_penalty(method.count(2000))
                 for row in (row for row in _INSIDE if row in rows):
                     for figure in _INSIDE[row](laboratory, method):
                         _progress(figure)
                         figures.append(figure)
-    notes = _notes(before, penalty)
+    notes = [
+        machine.describe(),
+        f"load average before: {before}; after: {machine.load_average()}",
+    ]
+    if inside:
+        notes.append(_note_on_waking(penalty))
     _print(figures, notes, markdown=options.markdown)
     if options.json:
         options.json.write_text(json.dumps(_as_json(figures, notes), indent=2) + "\n", "utf-8")
@@ -90,13 +102,10 @@ def _progress(figure: Figure) -> None:
     print(f"row {figure.row}: {figure.quantity}: {figure.ratio.value:.2f}", file=sys.stderr)
 
 
-def _notes(before: str, penalty: float | None) -> list[str]:
-    notes = [machine.describe(), f"load average before: {before}; after: {machine.load_average()}"]
+def _note_on_waking(penalty: float | None) -> str:
     if penalty is None:
-        notes.append("one CPU: there is no other one to wake")
-    else:
-        notes.append(f"waking another CPU: a 1 B round trip takes {penalty:.1f} times as long")
-    return notes
+        return "one CPU: there is no other one to wake"
+    return f"waking another CPU: a 1 B round trip takes {penalty:.1f} times as long"
 
 
 def _print(figures: list[Figure], notes: list[str], *, markdown: bool) -> None:
