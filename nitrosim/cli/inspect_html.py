@@ -152,7 +152,7 @@ def _field(field: Field, report: Report) -> str:
     said = _text(words.field_words(field, report))
     parts = [f'<h3>{_text(field.name)}</h3>\n<p class="soft">{said}</p>']
     if field.text is not None:
-        lines = "\n".join(html.escape(line) for line in shown_lines(field.text))
+        lines = "\n".join(_text(line) for line in shown_lines(field.text))
         parts.append(
             f'<pre role="group" tabindex="0" aria-label="{field.name} as text">{lines}</pre>'
         )

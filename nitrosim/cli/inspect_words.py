@@ -23,6 +23,7 @@ NOT_JUDGED: Final = (
     "nobody replays it, is another question: 'nitrosim verify' asks it."
 )
 _UNVOUCHED: Final = "Nothing below has been verified: anyone can write such a document."
+_UNKNOWN_ROOT: Final = "UNKNOWN ROOT"
 _KINDS: Final = {"enclave": "an enclave", "nitrotpm": "the NitroTPM"}
 
 
@@ -46,8 +47,7 @@ def _headline(report: Report) -> tuple[str, str]:
         case Standing.OTHER_ROOT:
             return "GENUINE UNDER A GIVEN ROOT", f"issued under {root}, which is no root of AWS"
         case Standing.REFUSED:
-            refusal = None if voucher is None else voucher.refusal
-            return "NOT GENUINE", _why(report, refusal)
+            return _refused(report, voucher.refusal if voucher else None)
         case Standing.DAMAGED:
             word = "NOT A DOCUMENT" if report.content.module_id is None else "DAMAGED"
             return word, str(report.problem)
@@ -65,8 +65,14 @@ def caveats(report: Report) -> list[str]:
         )
     if report.standing in (Standing.REFUSED, Standing.DAMAGED):
         found.append(_UNVOUCHED)
+    if _is_foreign(report):
+        found.append(f"Identity: the leaf is {report.chain[-1].common_name!r}, not this module.")
     if report.hint:
         found.append(f"Hint: {report.hint}.")
+    elif headline(report)[0] == _UNKNOWN_ROOT:
+        found.append(
+            "Hint: --instance NAME asks the root of another simulated instance, --root FILE any."
+        )
     found.extend(f"Damage: {note}." for note in report.content.notes)
     return found
 
@@ -180,14 +186,21 @@ def _live(verdict: Verdict) -> str:
     return f"a live verifier would refuse it: {verdict.live_refusal}"
 
 
-def _why(report: Report, refusal: AttestationError | None) -> str:
-    if refusal is None:
-        return "no root was tried"
-    if refusal.code == "UNTRUSTED_ROOT":
+def _refused(report: Report, refusal: AttestationError | None) -> tuple[str, str]:
+    if refusal is not None and refusal.code == "UNTRUSTED_ROOT":
         roots = _enumerate(verdict.root for verdict in report.verdicts)
-        name = report.chain[0].common_name if report.chain else ""
-        return f"it brings its own root, {name!r}, which is none of those known here ({roots})"
-    return str(refusal)
+        name = report.chain[0].common_name
+        return (
+            _UNKNOWN_ROOT,
+            f"nobody known here vouches for it: its root, {name!r}, is not that of {roots}",
+        )
+    return "NOT GENUINE", str(refusal)
+
+
+def _is_foreign(report: Report) -> bool:
+    """Tell whether the leaf that vouches for a genuine document bears another module's name."""
+    voucher = report.voucher
+    return voucher is not None and voucher.genuine and report.region is None
 
 
 def _size(report: Report) -> str:

@@ -72,7 +72,7 @@ def test_without_options_the_document_is_shown_as_text(forge, nitrosim, save, ca
     assert 0 == nitrosim("inspect", save(forge.document()))
     shown = capsys.readouterr()
 
-    assert shown.out.startswith("NOT GENUINE: ")
+    assert shown.out.startswith("UNKNOWN ROOT: ")
     assert f"module      {forge.module}\n" in shown.out
     assert "how old     1 min ago\n" in shown.out
     assert "" == shown.err

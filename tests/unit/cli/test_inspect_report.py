@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import cbor2
@@ -66,7 +66,8 @@ def test_unknown_root_is_named():
 
     assert Standing.REFUSED == report.standing
     assert "'corpus.test.nitro-enclaves'" in words.headline(report)[1]
-    assert "aws and aws-us-gov" in words.headline(report)[1]
+    assert words.headline(report)[1].endswith(" is not that of aws and aws-us-gov")
+    assert words.caveats(report)[-1].startswith("Hint: --instance NAME asks")
 
 
 def test_verdict_that_came_furthest_tells_why(forge):
@@ -93,6 +94,14 @@ def test_document_against_which_only_strict_mode_speaks_is_genuine_but_odd(forge
     assert f"refused in strict mode: {code}: " in sentence
     assert words.verdict_word(report.voucher).startswith("GENUINE BUT ODD, REFUSED at step ")
     assert ("fresh now", f"no, {code}") in words.summary(report)
+
+
+def test_module_that_is_not_the_one_of_its_leaf_is_told(forge):
+    report = look(forge.document(module_id="i-1-enc0123456789abcdef"), root=forge.root)
+    leaf = forge.levels["leaf"].subject
+
+    assert f"Identity: the leaf is {leaf!r}, not this module." in words.caveats(report)
+    assert not any("Identity" in caveat for caveat in words.caveats(look(SOUND, root=forge.root)))
 
 
 @pytest.mark.parametrize("changes", [{"nonce": bytes(1025)}, {"module_id": "i-1-encXYZ"}])

@@ -194,7 +194,7 @@ def test_document_can_neither_steer_the_terminal_nor_speak_for_us(place, documen
     assert place
     assert text.replace("\n", "").isprintable()
     assert [] == [line for line in text.splitlines() if line.startswith("GENUINE")]
-    assert text.startswith(("NOT GENUINE", "DAMAGED", "NOT A DOCUMENT"))
+    assert text.startswith(("UNKNOWN ROOT", "NOT GENUINE", "DAMAGED", "NOT A DOCUMENT"))
 
 
 def test_names_of_roots_cannot_steer_the_terminal():
