@@ -19,8 +19,17 @@ from verifiers import findings
 from verifiers.jobs import Case, corpus
 from verifiers.oracles import ORACLES, PARTS, Oracle
 
-_SAYS = {"accept": "accepts", "refuse": "refuses", "crash": "crashes on", "hang": "hangs on",
-    "misread": "misreads",
+_SAYS = {
+    "accept": "accept",
+    "refuse": "refuse",
+    "misread": "misread",
+    "crash": "crash on",
+    "hang": "hang on",
+}
+_SECTIONS = {
+    "theirs": "## What they get wrong",
+    "ours": "## What we get wrong",
+    "neither": "## Where nobody is wrong",
 }
 
 
@@ -53,6 +62,9 @@ def _agreement(cases: list[Case], recorded: dict[str, findings.Findings]) -> str
         cells = [_cell(oracle, members, recorded[name]) for name, oracle in ORACLES.items()]
         label = f"{group}/ ({len(members)})" if group else f"**all** ({len(members)})"
         rows.append(f"| {label} | {' | '.join(cells)} |")
+    faults = [_faults(name, recorded[name]) for name in ORACLES]
+    for label, numbers in zip(findings.WHOSE.values(), zip(*faults, strict=True), strict=True):
+        rows.append(f"| disagreements, {label} | {' | '.join(numbers)} |")
     return "\n".join([*head, *rows])
 
 
@@ -67,33 +79,58 @@ def _cell(oracle: Oracle, cases: list[Case], found: findings.Findings) -> str:
 
 
 def _disagreements(cases: list[Case], recorded: dict[str, findings.Findings]) -> str:
-    known = findings.explanations()
+    """Return a table for each kind of fault that there is: a row for each explanation."""
     must = {case.id for case in cases if case.weight == "must"}
+    known = findings.explanations()
     sections = []
-    for name, found in recorded.items():
-        rows = ["| it | these | whose | why |", "|---|---|---|---|"]
-        for explanation in known:
-            fitting = [
-                case for case, said in found.differs.items() if explanation.fits(name, case, said)
-            ]
-            if fitting:
-                these = ", ".join(f"**{c}**" if c in must else c for c in fitting)
-                whose = findings.WHOSE[explanation.whose]
-                said = _SAYS[explanation.verdict]
-                rows.append(f"| {said} | {these} | {whose} | {explanation.why} |")
-        sections.append(f"### {name}\n\n{_sum(found, known, name)}\n\n" + "\n".join(rows))
+    for whose, heading in _SECTIONS.items():
+        rows = [
+            f"| {', '.join(explanation.oracles)} | {_SAYS[explanation.verdict]} "
+            f"| {_these(explanation, recorded, must)} | {explanation.why} |"
+            for explanation in known
+            if explanation.whose == whose
+        ]
+        if rows:
+            head = "| these | do this | to these cases | why |\n|---|---|---|---|"
+            sections.append("\n".join([f"{heading}\n\n{head}", *rows]))
     return "\n\n".join(sections)
 
 
-def _sum(found: findings.Findings, known: list[findings.Explanation], name: str) -> str:
+def _these(
+    explanation: findings.Explanation, recorded: dict[str, findings.Findings], must: set[str]
+) -> str:
+    """Name the cases of an explanation; those that not all its verifiers differ in, with them."""
+    who: dict[str, list[str]] = {}
+    for oracle in explanation.oracles:
+        for case, said in recorded[oracle].differs.items():
+            if explanation.fits(oracle, case, said):
+                who.setdefault(case, []).append(oracle)
+    groups: dict[tuple[str, ...], list[str]] = {}
+    for case in sorted(who):
+        label = f"**{case}**" if case in must else case
+        groups.setdefault(tuple(who[case]), []).append(label)
+    named = [
+        ", ".join(labels)
+        if oracles == explanation.oracles
+        else f"only {_listed(oracles)}: {', '.join(labels)}"
+        for oracles, labels in sorted(groups.items(), key=lambda group: -len(group[0]))
+    ]
+    return "; ".join(named)
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _faults(name: str, found: findings.Findings) -> list[str]:
+    """Return how many disagreements of a verifier are whose fault."""
     whose = Counter(
         explanation.whose
         for case, said in found.differs.items()
-        for explanation in known
+        for explanation in findings.explanations()
         if explanation.fits(name, case, said)
     )
-    counts = [f"{whose[key]} {word}" for key, word in findings.WHOSE.items() if whose[key]]
-    return f"{len(found.differs)} disagreements: {', '.join(counts)}."
+    return [str(whose[key]) for key in findings.WHOSE]
 
 
 def _real(record: dict[str, Any]) -> str:
@@ -118,7 +155,6 @@ def page() -> str:
             _who(versions),
             "## How far they agree",
             _agreement(cases, recorded),
-            "## Where they do not",
             _disagreements(cases, recorded),
             "## Real documents",
             _real(record),

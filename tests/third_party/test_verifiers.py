@@ -17,6 +17,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from forgery import keys
+from forgery.forge import Forge
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
@@ -29,6 +33,7 @@ from verifiers.oracles import ORACLES, PARTS  # noqa: E402
 
 RECORD = findings.read_record()
 
+NOW_MS = 1_780_315_201_000
 IMAGE = "aa" * 48
 NONCE = "0011223344556677"
 
@@ -97,6 +102,19 @@ def test_damaged_real_document_is_refused_for_its_signature(name, real_docs, tmp
     assert "signature" in answer.reason
 
 
+@pytest.mark.parametrize("trusted", ["corpus", "validity-root-expired"])
+def test_nitrite_panics_on_a_leaf_on_p521_whether_or_not_the_chain_is_trusted(tmp_path, trusted):
+    forge = Forge("third party/leaf on p521")
+    forge.change("leaf", key=keys.key("third party/leaf on p521", ec.SECP521R1()))
+    document = tmp_path / "document.cbor"
+    document.write_bytes(forge.document(signature=bytes(96)))
+    hostile = case(document=document, root=CORPUS / "roots" / f"{trusted}.der", clock_ms=NOW_MS)
+
+    answer = answers_of("nitrite", [hostile])[hostile.id]
+
+    assert Answer("crash", "unknown ECDSA curve name P-521") == answer
+
+
 def test_every_disagreement_has_one_explanation():
     assert [] == findings.unexplained(findings.recorded(RECORD), findings.explanations())
 
@@ -161,16 +179,17 @@ def test_a_crash_is_a_disagreement_whatever_is_wrong():
 
 def test_disagreement_without_explanation_and_explanation_without_disagreement_are_told():
     found = {"openssl": findings.Findings({"a/b": "accept", "a/c": "refuse"}, [])}
+    found["openjdk"] = findings.Findings({}, [])
     known = [
-        findings.Explanation(("openssl",), ("a/b", "x/*"), "accept", "theirs", "why"),
-        findings.Explanation(("openssl",), ("a/*",), "accept", "theirs", "why"),
+        findings.Explanation(("openssl", "openjdk"), ("a/b", "x/*"), "accept", "theirs", "one"),
+        findings.Explanation(("openssl",), ("a/*",), "accept", "theirs", "two"),
     ]
 
     assert [
         "openssl: accept a/b: 2 explanations",
         "openssl: refuse a/c: 0 explanations",
     ] == findings.unexplained(found, known)
-    assert ["openssl: accept x/*"] == findings.stale(found, known)
+    assert ["openjdk: one", "x/*: one"] == findings.stale(found, known)
 
 
 @pytest.mark.parametrize(

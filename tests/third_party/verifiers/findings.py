@@ -125,17 +125,29 @@ def unexplained(recorded: dict[str, Findings], known: list[Explanation]) -> list
 
 
 def stale(recorded: dict[str, Findings], known: list[Explanation]) -> list[str]:
-    """Tell which explanations name a verifier and a case that do not disagree so (any more)."""
+    """Tell which explanations explain nothing (any more).
+
+    Each pattern has to fit a disagreement of some verifier that is named, and each verifier has to
+    disagree about some case that is.
+    """
     found = []
     for explanation in known:
-        for oracle in explanation.oracles:
-            differs = recorded[oracle].differs
-            there = {case for case, verdict in differs.items() if verdict == explanation.verdict}
-            found += [
-                f"{oracle}: {explanation.verdict} {pattern}"
-                for pattern in explanation.cases
-                if not fnmatch.filter(there, pattern)
-            ]
+        fitting = [
+            (oracle, case)
+            for oracle in explanation.oracles
+            for case, verdict in recorded[oracle].differs.items()
+            if explanation.fits(oracle, case, verdict)
+        ]
+        found += [
+            f"{oracle}: {explanation.why}"
+            for oracle in explanation.oracles
+            if oracle not in {name for name, _case in fitting}
+        ]
+        found += [
+            f"{pattern}: {explanation.why}"
+            for pattern in explanation.cases
+            if not fnmatch.filter([case for _name, case in fitting], pattern)
+        ]
     return found
 
 

@@ -23,7 +23,8 @@ import java.util.Set;
  *
  * <p>A job is five fields with tabs between: id, time in milliseconds, root (path of the DER), the
  * document, which is not looked at, and its certificates, root first (DER in hex, commas between;
- * {@code -} if nobody could find them). The runtime wants the leaf first, and not the root.
+ * {@code -} if nobody could find them). The runtime wants the leaf first, and not the
+ * root, which is the first where there is more than one.
  */
 public final class Judge {
     private Judge() {}
@@ -59,7 +60,7 @@ public final class Judge {
             throws GeneralSecurityException {
         var factory = CertificateFactory.getInstance("X.509");
         List<X509Certificate> leafFirst = new ArrayList<>();
-        for (byte[] certificate : chain.subList(1, chain.size())) {
+        for (byte[] certificate : chain.subList(Math.min(1, chain.size() - 1), chain.size())) {
             leafFirst.add(0, read(factory, certificate));
         }
         var parameters = new PKIXParameters(Set.of(new TrustAnchor(read(factory, root), null)));
