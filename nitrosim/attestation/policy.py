@@ -90,7 +90,7 @@ class Pcrs:
         """
         try:
             parsed = json.loads(output)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Code.PCR_EXPECTATION(
                 f"build output ({error})", got=f"{len(output)} characters", expected="JSON"
             ) from error

@@ -1,0 +1,244 @@
+"""`Verifier.verify` behind the signatures, with caches warm and cold.
+
+The input is four bytes of setting and a document. The document and, unless the setting says
+otherwise, its certificates are signed anew (`fuzzing.seals`), as somebody could who holds all
+keys of the PKI. Then:
+
+* A verifier that remembers nothing accepts, or refuses with an `AttestationError`.
+* What it accepts says what cbor2 reads, and its chain may be believed by the terms of the
+  cryptography package: root, names, signatures, validity, roles, path lengths, key ids.
+* A verifier that has just verified the good document which the input was made of answers the
+  same: the same content, or the same code. So it does when asked again, when asked at another
+  time, and about the good document afterwards.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from fuzzing import library, mutation, oracle, seals
+from nitrosim.attestation import (
+    AttestationError,
+    DocumentType,
+    Historic,
+    Live,
+    Pcrs,
+    UnsafeSkipPcrs,
+    VerifiedDocument,
+    Verifier,
+    read_unverified,
+)
+
+if TYPE_CHECKING:
+    from random import Random
+
+HEAD = 4
+"""Bytes of setting: which good document, switches, minutes (signed, 16 bits) since its time."""
+
+STRICT, LIVE, TPM, AS_IS, ANY_ROOT, NO_DEBUG, DEMANDING = (1 << bit for bit in range(7))
+"""The switches. AS_IS: certificates are not signed anew; ANY_ROOT: the document's own root is
+trusted; DEMANDING: PCRs and fields must be those of the good document."""
+
+_LIVE = Live(max_age=timedelta(hours=1), skew=timedelta(seconds=30))
+_REMEMBERED = 8
+
+
+@dataclass(frozen=True)
+class Base:
+    """A good document, sealed; the pin of its root; the type to ask for; and what it says."""
+
+    document: bytes
+    pin: bytes
+    type: DocumentType
+    content: VerifiedDocument
+
+
+@dataclass(frozen=True)
+class Setting:
+    """How an input is judged."""
+
+    base: Base
+    switches: int
+    moment: datetime
+    pin: bytes
+
+    def verifier(self, *, remembers: int) -> Verifier:
+        """Make a verifier with an empty cache."""
+        return Verifier(
+            [self.pin],
+            now=lambda: self.moment,
+            load_key=seals.load_seal_key,
+            chain_cache=remembers,
+        )
+
+    def options(self, *, live: bool) -> dict[str, Any]:
+        """Return the arguments of `verify` but for the document."""
+        content, demanding = self.base.content, self.switches & DEMANDING
+        return {
+            "policy": Pcrs(_measured(content)) if demanding else UnsafeSkipPcrs(),
+            **({name: getattr(content, name) or None for name in _FIELDS} if demanding else {}),
+            "time": _LIVE if live else Historic(),
+            "document_type": (
+                DocumentType.NITROTPM if self.switches & TPM else DocumentType.ENCLAVE
+            ),
+            "allow_debug": not self.switches & NO_DEBUG,
+            "strict": bool(self.switches & STRICT),
+        }
+
+
+_FIELDS = ("nonce", "user_data", "public_key")
+
+
+def seeds() -> list[bytes]:
+    """Return all documents of the corpus, each in a setting that suits it."""
+    position = {case["id"]: i for i, case in enumerate(library.good_cases())}
+    made = []
+    for i, case in enumerate(library.cases()):
+        switches = (
+            STRICT * case["strict"]
+            | LIVE * (case["mode"] == "live")
+            | TPM * (case["document_type"] == "nitrotpm")
+            | ANY_ROOT * (case["root"] != "corpus")
+        )
+        head = bytes((position.get(case["id"], i % len(position)), switches, 0, 1))
+        made.append(head + seals.sealed(library.document(case)))
+    return made
+
+
+def mutate(data: bytes, random: Random, havoc: mutation.Havoc | None = None) -> bytes:
+    """Change the setting, or the document behind it."""
+    if len(data) < HEAD:
+        return data + random.randbytes(HEAD)
+    head, document = bytearray(data[:HEAD]), data[HEAD:]
+    if random.random() < 0.15:
+        head[random.randrange(HEAD)] ^= 1 << random.randrange(8)
+    else:
+        document = mutation.mutate(document, random, havoc)
+    return bytes(head) + document
+
+
+def target(data: bytes) -> None:
+    """Seal, verify with caches cold and warm, and compare."""
+    if len(data) < HEAD:
+        return
+    setting, document = _prepared(data)
+    live = bool(setting.switches & LIVE)
+    cold = setting.verifier(remembers=0)
+    answer = _verify(cold, document, setting, live=live)
+    if isinstance(answer, VerifiedDocument):
+        _check(answer, document, setting)
+    elif answer[1] < _FIRST_STEP_OF_CHAIN:
+        return
+    warm = setting.verifier(remembers=_REMEMBERED)
+    _verify_base(warm, setting)
+    assert answer == _verify(warm, document, setting, live=live)
+    assert answer == _verify(warm, document, setting, live=live)
+    assert _verify(cold, document, setting, live=not live) == _verify(
+        warm, document, setting, live=not live
+    )
+    _verify_base(warm, setting)
+
+
+_FIRST_STEP_OF_CHAIN = 13
+
+Answer: TypeAlias = "VerifiedDocument | tuple[str, int]"
+"""What was verified, or code and step of the refusal."""
+
+
+def _prepared(data: bytes) -> tuple[Setting, bytes]:
+    base = _bases()[data[0] % len(_bases())]
+    switches = data[1]
+    document = seals.sealed(data[HEAD:], certificates=not switches & AS_IS)
+    pin = base.pin
+    if switches & ANY_ROOT:
+        pin = _root_pin(document) or pin
+    minutes = int.from_bytes(data[2:HEAD], "big", signed=True)
+    moment = base.content.timestamp + timedelta(minutes=minutes)
+    return Setting(base, switches, moment, pin), document
+
+
+def _root_pin(document: bytes) -> bytes | None:
+    """Return the pin of the root that a document brings along, if there is one."""
+    try:
+        root = read_unverified(document).claims.cabundle[0]
+    except (AttestationError, IndexError):
+        return None
+    return hashlib.sha256(root).digest()
+
+
+def _verify(verifier: Verifier, document: bytes, setting: Setting, *, live: bool) -> Answer:
+    try:
+        return verifier.verify(document, **setting.options(live=live))
+    except AttestationError as error:
+        assert str(error).isprintable()
+        return error.code, error.step
+
+
+def _verify_base(verifier: Verifier, setting: Setting) -> None:
+    """Have a verifier see the good document, which it must accept if it trusts its root."""
+    base = setting.base
+    if setting.pin != base.pin:
+        return
+    assert base.content == verifier.verify(
+        base.document,
+        UnsafeSkipPcrs(),
+        time=Historic(),
+        document_type=base.type,
+        allow_debug=True,
+        strict=False,
+    )
+
+
+def _check(content: VerifiedDocument, document: bytes, setting: Setting) -> None:
+    """Assert that an accepted document may be believed."""
+    live, strict = bool(setting.switches & LIVE), bool(setting.switches & STRICT)
+    oracle.check_content(content, document)
+    oracle.check_chain(
+        content,
+        pin=setting.pin,
+        at=setting.moment if live else content.timestamp,
+        leeway=_LIVE.skew if live else timedelta(0),
+        strict=strict,
+        is_signed=lambda point, r, s, message: (r, s) == seals.seal(point, message),
+    )
+    assert content.live == live
+    assert not live or -_LIVE.skew <= setting.moment - content.timestamp <= _LIVE.max_age
+    assert not strict or not content.unknown_fields
+    if setting.switches & NO_DEBUG and content.document_type is DocumentType.ENCLAVE:
+        assert all(any(content.pcrs[index]) for index in (0, 1, 2))
+    if setting.switches & DEMANDING:
+        wanted = setting.base.content
+        assert _measured(wanted).items() <= dict(content.pcrs).items()
+        for name in _FIELDS:
+            demanded = getattr(wanted, name)
+            assert not demanded or demanded == getattr(content, name)
+
+
+def _measured(content: VerifiedDocument) -> dict[int, bytes]:
+    """Return the registers that a policy can demand: zeros are none."""
+    return {index: value for index, value in content.pcrs.items() if any(value)}
+
+
+@functools.cache
+def _bases() -> tuple[Base, ...]:
+    """Return the good documents of the corpus, sealed."""
+    made = []
+    for case in library.good_cases():
+        document = seals.sealed(library.document(case))
+        pin = _root_pin(document)
+        assert pin is not None
+        kind = DocumentType(case["document_type"])
+        content = Verifier([pin], load_key=seals.load_seal_key).verify(
+            document,
+            UnsafeSkipPcrs(),
+            time=Historic(),
+            document_type=kind,
+            allow_debug=True,
+            strict=False,
+        )
+        made.append(Base(document, pin, kind, content))
+    return tuple(made)
