@@ -21,7 +21,6 @@ from nitrosim.attestation import (
     Verifier,
 )
 from nitrosim.attestation.certificate import CertificateError, read_certificate
-from nitrosim.attestation.errors import ExpectationError
 from nitrosim.cli.documents import FIELDS, MAX_FILE_BYTES, register_name
 from nitrosim.cli.inspect_content import Content, read_content
 from nitrosim.cli.inspect_report import Field, Link, Register, Report, Verdict
@@ -167,8 +166,6 @@ def _verdict(
     )
     try:
         verified = look(observer=steps.append)
-    except ExpectationError:
-        raise
     except AttestationError as error:
         root_sha256 = None
         if error.code in _STRICT_CODES:
