@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import os
 import re
 import struct
 import subprocess
@@ -154,7 +155,7 @@ def chromium(tmp_path_factory):
         profile = tmp_path_factory.mktemp("profile")
         done = subprocess.run(
             ("chromium", *OPTIONS, f"--user-data-dir={profile}", *words),
-            env={"HOME": str(profile), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
+            env={"HOME": str(profile), "PATH": os.environ["PATH"], "LANG": "C.UTF-8"},
             capture_output=True,
             text=True,
             timeout=90,
