@@ -89,6 +89,7 @@ _HINTS = {
     "user": "run the tests as an ordinary user, or as root with the right to become 'nobody'",
     "real-docs": "point NITROSIM_REAL_DOCS to a folder of real attestation documents (*.cbor)",
     "pypi": "let pip reach a package index",
+    "chromium": "apt-get install chromium",
     "openssl": "apt-get install openssl",
     "socat": "apt-get install socat",
     "go": "install Go from https://go.dev/dl and put it on PATH",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     import argparse
 
     from nitrosim.attestation.clock import Clock
-    from nitrosim.cli.inspect_report import Report
+    from nitrosim.cli.inspection.report import Report
 
 
 def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace, *, clock: Clock | None = None) -> int:
     # The cryptography takes longer to load than the rest of the command line together.
     from nitrosim.attestation.clock import system_clock  # noqa: PLC0415
     from nitrosim.attestation.errors import ExpectationError  # noqa: PLC0415
-    from nitrosim.cli.inspect_build import build_report  # noqa: PLC0415
+    from nitrosim.cli.inspection.build import build_report  # noqa: PLC0415
 
     try:
         if args.html is not None:
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace, *, clock: Clock | None = None) -> int:
 
 
 def _check_html(args: argparse.Namespace) -> None:
-    from nitrosim.cli.inspect_output import check_target  # noqa: PLC0415 - for this option only
+    from nitrosim.cli.inspection.output import check_target  # noqa: PLC0415 - for this option only
 
     if args.json:
         raise UsageError("--html and --json contradict each other")
@@ -106,18 +106,18 @@ def _roots(args: argparse.Namespace) -> dict[str, bytes]:
 
 def _deliver(args: argparse.Namespace, report: Report) -> None:
     if args.html is not None:
-        from nitrosim.cli.inspect_html import render_html  # noqa: PLC0415 - only one is needed
-        from nitrosim.cli.inspect_output import write_page  # noqa: PLC0415
+        from nitrosim.cli.inspection.as_html import render_html  # noqa: PLC0415 - only one is needed
+        from nitrosim.cli.inspection.output import write_page  # noqa: PLC0415
 
         write_page(args.html, render_html(report))
     elif args.json:
-        from nitrosim.cli.inspect_json import report_json  # noqa: PLC0415
+        from nitrosim.cli.inspection.as_json import report_json  # noqa: PLC0415
 
         print(json.dumps(report_json(report), indent=2))
     else:
         import shutil  # noqa: PLC0415 - for the width of the terminal only
 
-        from nitrosim.cli.inspect_text import DEFAULT_WIDTH, render_text  # noqa: PLC0415
+        from nitrosim.cli.inspection.as_text import DEFAULT_WIDTH, render_text  # noqa: PLC0415
 
         width = shutil.get_terminal_size((DEFAULT_WIDTH, 0)).columns
         encoding = sys.stdout.encoding or "ascii"

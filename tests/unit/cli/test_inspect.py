@@ -16,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from forgery.forge import Forge
-from nitrosim.cli import inspect, inspect_output
+from nitrosim.cli import inspect
+from nitrosim.cli.inspection import output
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 
@@ -176,7 +177,7 @@ def test_page_replaces_an_older_one_and_leaves_nothing_beside_it(forge, nitrosim
 def test_page_has_the_permissions_of_any_new_file(tmp_path):
     before = os.umask(0o027)
     try:
-        inspect_output.write_page(str(tmp_path / "page.html"), "page")
+        output.write_page(str(tmp_path / "page.html"), "page")
     finally:
         os.umask(before)
 
@@ -185,7 +186,7 @@ def test_page_has_the_permissions_of_any_new_file(tmp_path):
 
 def test_page_is_written_through_a_symbolic_link(tmp_path):
     (tmp_path / "link.html").symlink_to(tmp_path / "page.html")
-    inspect_output.write_page(str(tmp_path / "link.html"), "page")
+    output.write_page(str(tmp_path / "link.html"), "page")
 
     assert (tmp_path / "link.html").is_symlink()
     assert "page" == (tmp_path / "page.html").read_text()
@@ -195,7 +196,7 @@ def test_page_is_written_into_a_pipe(tmp_path):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
-    inspect_output.write_page(str(pipe), "page")
+    output.write_page(str(pipe), "page")
     received = os.read(reader, 100)
     os.close(reader)
 
@@ -210,8 +211,8 @@ def test_older_page_survives_a_disk_that_is_full(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(inspect_output.UsageError, match="No space left"):
-        inspect_output.write_page(str(tmp_path / "page.html"), "page")
+    with pytest.raises(output.UsageError, match="No space left"):
+        output.write_page(str(tmp_path / "page.html"), "page")
 
     assert [tmp_path / "page.html"] == list(tmp_path.iterdir())
     assert "old" == (tmp_path / "page.html").read_text()

@@ -11,9 +11,9 @@ import cbor2
 import pytest
 
 from forgery.forge import Forge
-from nitrosim.cli.inspect_build import build_report
-from nitrosim.cli.inspect_html import render_html
-from nitrosim.cli.inspect_style import STYLE
+from nitrosim.cli.inspection.as_html import render_html
+from nitrosim.cli.inspection.build import build_report
+from nitrosim.cli.inspection.style import STYLE
 
 FORGE = Forge("inspect html", nonce=b"a fresh nonce")
 VOID = {"meta", "link", "wbr"}

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from forgery.forge import Forge
 from nitrosim.attestation.errors import ExpectationError
 from nitrosim.attestation.roots import AWS_ROOTS
-from nitrosim.cli import inspect_words as words
-from nitrosim.cli.inspect_build import build_report
-from nitrosim.cli.inspect_html import render_html
-from nitrosim.cli.inspect_json import report_json
-from nitrosim.cli.inspect_report import Standing
-from nitrosim.cli.inspect_text import render_text
+from nitrosim.cli.inspection import words
+from nitrosim.cli.inspection.as_html import render_html
+from nitrosim.cli.inspection.as_json import report_json
+from nitrosim.cli.inspection.as_text import render_text
+from nitrosim.cli.inspection.build import build_report
+from nitrosim.cli.inspection.report import Standing
 
 CORPUS = Path(__file__).resolve().parents[3] / "fixtures" / "attestation"
 FORGE = Forge("inspect report")

@@ -9,8 +9,8 @@ import cbor2
 import pytest
 
 from forgery.forge import Forge
-from nitrosim.cli.inspect_build import build_report
-from nitrosim.cli.inspect_text import render_text
+from nitrosim.cli.inspection.as_text import render_text
+from nitrosim.cli.inspection.build import build_report
 
 FORGE = Forge("inspect text", nonce=b"a fresh nonce")
 DEBUG = dict.fromkeys((0, 1, 2, 8), bytes(48))

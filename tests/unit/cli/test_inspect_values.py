@@ -11,10 +11,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from hypothesis import given
 from hypothesis import strategies as st
 
-from nitrosim.cli import inspect_times as times
-from nitrosim.cli import inspect_values as values
 from nitrosim.cli.documents import printable
-from nitrosim.cli.inspect_salvage import MAX_DEPTH, Entries, salvage
+from nitrosim.cli.inspection import times, values
+from nitrosim.cli.inspection.salvage import MAX_DEPTH, Entries, salvage
 
 DER = (Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
 PEM = (Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)

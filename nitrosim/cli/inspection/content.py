@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from nitrosim.attestation import AttestationError, read_unverified
-from nitrosim.cli.inspect_salvage import Entries, Value, salvage
+from nitrosim.cli.inspection.salvage import Entries, Value, salvage
 
 if TYPE_CHECKING:
     from nitrosim.attestation import UnverifiedDocument

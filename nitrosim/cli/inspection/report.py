@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from nitrosim.attestation import AttestationError, StepReport
-    from nitrosim.cli.inspect_content import Content
+    from nitrosim.cli.inspection.content import Content
 
 PCR_BYTES: Final = 48
 LAUNCH_REGISTERS: Final = (0, 1, 2)

@@ -11,17 +11,17 @@ from __future__ import annotations
 import unicodedata
 from typing import TYPE_CHECKING, Final
 
-from nitrosim.cli import inspect_words as words
 from nitrosim.cli.documents import printable
-from nitrosim.cli.inspect_report import PCR_BYTES
-from nitrosim.cli.inspect_times import stamp
-from nitrosim.cli.inspect_values import shown_lines
+from nitrosim.cli.inspection import words
+from nitrosim.cli.inspection.report import PCR_BYTES
+from nitrosim.cli.inspection.times import stamp
+from nitrosim.cli.inspection.values import shown_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from nitrosim.attestation import StepReport
-    from nitrosim.cli.inspect_report import Field, Report
+    from nitrosim.cli.inspection.report import Field, Report
 
 DEFAULT_WIDTH: Final = 100
 _NARROWEST: Final = 40

@@ -22,10 +22,10 @@ from nitrosim.attestation import (
 )
 from nitrosim.attestation.certificate import CertificateError, read_certificate
 from nitrosim.cli.documents import FIELDS, MAX_FILE_BYTES, register_name
-from nitrosim.cli.inspect_content import Content, read_content
-from nitrosim.cli.inspect_report import Field, Link, Register, Report, Verdict
-from nitrosim.cli.inspect_times import from_milliseconds, launch_time
-from nitrosim.cli.inspect_values import describe_key, guess_key, readable_text, wrapping_hint
+from nitrosim.cli.inspection.content import Content, read_content
+from nitrosim.cli.inspection.report import Field, Link, Register, Report, Verdict
+from nitrosim.cli.inspection.times import from_milliseconds, launch_time
+from nitrosim.cli.inspection.values import describe_key, guess_key, readable_text, wrapping_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

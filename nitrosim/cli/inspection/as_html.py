@@ -11,18 +11,18 @@ from __future__ import annotations
 import html
 from typing import TYPE_CHECKING, Final
 
-from nitrosim.cli import inspect_words as words
 from nitrosim.cli.documents import iso, printable
-from nitrosim.cli.inspect_report import Standing
-from nitrosim.cli.inspect_style import STYLE
-from nitrosim.cli.inspect_times import stamp
-from nitrosim.cli.inspect_values import shown_lines
+from nitrosim.cli.inspection import words
+from nitrosim.cli.inspection.report import Standing
+from nitrosim.cli.inspection.style import STYLE
+from nitrosim.cli.inspection.times import stamp
+from nitrosim.cli.inspection.values import shown_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from nitrosim.cli.inspect_report import Field, Link, Register, Report, Verdict
+    from nitrosim.cli.inspection.report import Field, Link, Register, Report, Verdict
 
 POLICY: Final = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "

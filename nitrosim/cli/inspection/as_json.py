@@ -10,15 +10,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from nitrosim.cli import inspect_words as words
 from nitrosim.cli.documents import iso
+from nitrosim.cli.inspection import words
 from nitrosim.cli.verify import refusal_json
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from nitrosim.attestation import AttestationError
-    from nitrosim.cli.inspect_report import Link, Report, Verdict
+    from nitrosim.cli.inspection.report import Link, Report, Verdict
 
 
 def report_json(report: Report) -> dict[str, Any]:

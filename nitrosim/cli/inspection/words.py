@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from nitrosim.cli.inspect_report import PCR_BYTES, Register, Report, Standing, Verdict
-from nitrosim.cli.inspect_times import relative, remaining, span, stamp
+from nitrosim.cli.inspection.report import PCR_BYTES, Register, Report, Standing, Verdict
+from nitrosim.cli.inspection.times import relative, remaining, span, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
     from nitrosim.attestation import AttestationError
-    from nitrosim.cli.inspect_report import Field, Link
+    from nitrosim.cli.inspection.report import Field, Link
 
 NOT_JUDGED: Final = (
     "A genuine document says who issued it and when. That these are the PCRs you want, and that "
