@@ -18,24 +18,25 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol, Self, runtime_checkable
 
+from nitrosim.attestation.builds import read_builds
 from nitrosim.attestation.errors import Code, PolicyError
 from nitrosim.attestation.model import PCR_BYTES, ZERO_PCR, Claims
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 MAX_PCR_INDEX: Final = 31
 
+_INSTANCE_ID: Final = re.compile(r"i-[0-9a-f]{8,17}")
 _ROLE_PCR: Final = 3
 _INSTANCE_PCR: Final = 4
 _SIGNER_PCR: Final = 8
-_LAUNCH_PCRS: Final = (0, 1, 2)
-_BUILD_PCRS: Final = (0, 1, 2, 8)
 
 
 @runtime_checkable
@@ -43,9 +44,10 @@ class Policy(Protocol):
     """What the caller demands of an authentic document."""
 
     def check(self, claims: Claims) -> None:
-        """Return when `claims` are acceptable; raise `PolicyError` otherwise.
+        """Return None when `claims` are acceptable; raise `PolicyError` otherwise.
 
-        Called after chain, signature and time have been verified.
+        Called after chain, signature and time have been verified. Returning anything else is an
+        `ExpectationError`: a verdict of False would otherwise pass for approval.
         """
         ...
 
@@ -55,18 +57,20 @@ def extended(value: bytes) -> bytes:
     return hashlib.sha384(ZERO_PCR + value).digest()
 
 
+@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class Pcrs:
     """Demands that each of the given PCRs is present and equal.
 
     Example::
 
         Pcrs({0: "5d4c...", 1: "52b9...", 2: "9d1f..."})
+
+    Attributes:
+        expected: index -> 48 bytes, read-only.
+
     """
 
-    __slots__ = ("expected",)
-
     expected: Mapping[int, bytes]
-    """Index -> 48 bytes, read-only."""
 
     def __init__(self, expected: Mapping[int, bytes | str]) -> None:
         """Take index (0..31) -> value (48 bytes, or 96 hex digits).
@@ -75,37 +79,29 @@ class Pcrs:
         """
         if not expected:
             raise Code.EMPTY_POLICY("expected PCRs", got="none", expected="at least one")
-        self.expected = MappingProxyType(
-            {index: _expected_pcr(index, value) for index, value in expected.items()}
-        )
+        given: object = expected
+        if not isinstance(given, Mapping):
+            raise Code.PCR_EXPECTATION(
+                "expected PCRs", got=type(given).__name__, expected="a mapping of index to value"
+            )
+        values = {index: _expected_pcr(index, value) for index, value in expected.items()}
+        object.__setattr__(self, "expected", MappingProxyType(values))
 
     @classmethod
     def from_build(cls, output: str | bytes) -> Self:
         """Take what ``nitro-cli build-enclave`` or ``describe-eif`` prints: JSON with measurements.
 
-        Demands PCR0, PCR1 and PCR2, and PCR8 when the image is signed. For a rolling
-        upgrade put one of these per release into `AnyOf`.
+        Demands PCR0, PCR1 and PCR2, and PCR8 when the image is signed. For several releases side
+        by side see `AnyOf.from_builds`.
 
-        Raises `ExpectationError` for anything else than that JSON.
+        Raises `ExpectationError` for anything else than that JSON, of one image.
         """
-        try:
-            parsed = json.loads(output)
-        except (ValueError, RecursionError) as error:
+        builds = read_builds(output)
+        if len(builds) != 1:
             raise Code.PCR_EXPECTATION(
-                f"build output ({error})", got=f"{len(output)} characters", expected="JSON"
-            ) from error
-        measurements = parsed.get("Measurements", parsed) if isinstance(parsed, dict) else None
-        if not isinstance(measurements, dict):
-            raise Code.PCR_EXPECTATION(
-                "build output", got=type(parsed).__name__, expected="an object with Measurements"
+                "build output", got=f"{len(builds)} images", expected="one; AnyOf.from_builds"
             )
-        found = {i: measurements[f"PCR{i}"] for i in _BUILD_PCRS if f"PCR{i}" in measurements}
-        missing = [f"PCR{i}" for i in _LAUNCH_PCRS if i not in found]
-        if missing:
-            raise Code.PCR_EXPECTATION(
-                "measurements", got=f"no {', '.join(missing)}", expected="PCR0, PCR1 and PCR2"
-            )
-        return cls(found)
+        return cls(builds[0])  # type: ignore[arg-type]  # the values are checked there
 
     def check(self, claims: Claims) -> None:
         """Compare every expected PCR. Raises `PolicyError`."""
@@ -148,7 +144,8 @@ class InstanceRole(Pcrs):
 
     def __init__(self, arn: str) -> None:
         """Take the ARN; raises `ExpectationError` when it is not a role's."""
-        if not arn.startswith("arn:") or ":role/" not in arn:
+        text: object = arn
+        if not isinstance(text, str) or not text.startswith("arn:") or ":role/" not in text:
             raise Code.PCR_EXPECTATION(
                 "role", got=repr(arn), expected="arn:aws:iam::<account>:role/<name>"
             )
@@ -162,45 +159,58 @@ class Instance(Pcrs):
 
     def __init__(self, instance_id: str) -> None:
         """Take the EC2 instance id; raises `ExpectationError` for another kind of id."""
-        if not instance_id.startswith("i-"):
-            raise Code.PCR_EXPECTATION("instance id", got=repr(instance_id), expected="i-<hex>")
+        text: object = instance_id
+        if not isinstance(text, str) or not _INSTANCE_ID.fullmatch(text):
+            raise Code.PCR_EXPECTATION(
+                "instance id", got=repr(text), expected="i-<8 to 17 hex digits, lower case>"
+            )
         super().__init__({_INSTANCE_PCR: extended(instance_id.encode())})
 
 
+@dataclass(frozen=True, slots=True, init=False, eq=False)
 class AllOf:
     """Demands everything that each of the given policies demands."""
-
-    __slots__ = ("policies",)
 
     policies: Sequence[Policy]
 
     def __init__(self, *policies: Policy) -> None:
         """Take one or more policies. Raises `ExpectationError` for none."""
-        self.policies = _some(policies)
+        object.__setattr__(self, "policies", _some(policies))
 
     def check(self, claims: Claims) -> None:
         """Check each policy in order. Raises what the first refusing one raises."""
         for policy in self.policies:
-            policy.check(claims)
+            apply_policy(policy, claims)
 
 
+@dataclass(frozen=True, slots=True, init=False, eq=False)
 class AnyOf:
     """Demands what at least one of the given policies demands: releases side by side."""
-
-    __slots__ = ("policies",)
 
     policies: Sequence[Policy]
 
     def __init__(self, *policies: Policy) -> None:
         """Take one or more policies. Raises `ExpectationError` for none."""
-        self.policies = _some(policies)
+        object.__setattr__(self, "policies", _some(policies))
+
+    @classmethod
+    def from_builds(cls, *outputs: str | bytes) -> Self:
+        """Demand one of several releases, each as a whole: for the time of a rolling upgrade.
+
+        Takes what builders print, as `Pcrs.from_build` does, of one image each or of several:
+        an array of such objects, or objects one behind the other.
+
+        Raises `ExpectationError` for no output and for anything else than that JSON.
+        """
+        builds = [build for output in outputs for build in read_builds(output)]
+        return cls(*(Pcrs(build) for build in builds))  # type: ignore[arg-type]  # checked there
 
     def check(self, claims: Claims) -> None:
         """Return at the first policy that accepts. Raises `PolicyError` when none does."""
         reasons: list[str] = []
         for policy in self.policies:
             try:
-                policy.check(claims)
+                apply_policy(policy, claims)
             except PolicyError as error:
                 reasons.append(f"{error.code} {error.what}")
             else:
@@ -227,6 +237,17 @@ def require_policy(policy: object) -> None:
             "PCR policy",
             got=repr(policy),
             expected="a policy such as Pcrs({0: ..., 1: ..., 2: ...})",
+        )
+
+
+def apply_policy(policy: Policy, claims: Claims) -> None:
+    """Let a policy check; raise what it raises, and `ExpectationError` if it returns a verdict."""
+    verdict: object = policy.check(claims)  # type: ignore[func-returns-value]  # that is the point
+    if verdict is not None:
+        raise Code.NO_POLICY(
+            f"{type(policy).__name__}.check",
+            got=f"{type(verdict).__name__} returned",
+            expected="None, or PolicyError raised",
         )
 
 

@@ -45,7 +45,13 @@ from nitrosim.attestation.errors import AttestationError, Code
 from nitrosim.attestation.model import ZERO_PCR, Claims, DocumentType, VerifiedDocument, _verified
 from nitrosim.attestation.p384 import LoadKey, load_key
 from nitrosim.attestation.payload import read_payload
-from nitrosim.attestation.policy import Pcrs, Policy, UnsafeSkipPcrs, require_policy
+from nitrosim.attestation.policy import (
+    Pcrs,
+    Policy,
+    UnsafeSkipPcrs,
+    apply_policy,
+    require_policy,
+)
 from nitrosim.attestation.revocation import read_revocation_lists
 from nitrosim.attestation.roots import Partition, partition_pin, pins
 from nitrosim.attestation.steps import Observer, Trail
@@ -246,7 +252,7 @@ class Verifier:
             trail.passed(24, "historic: issued {}, freshness not judged", at)
 
         # (25)-(27) The caller's demands, on authentic claims.
-        demands.policy.check(claims)
+        apply_policy(demands.policy, claims)
         if isinstance(demands.policy, UnsafeSkipPcrs):
             trail.skipped(25, "WAIVED by the caller: any enclave of any AWS customer passes")
         else:

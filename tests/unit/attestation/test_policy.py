@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
@@ -102,12 +103,17 @@ def test_role_and_instance_are_computed_from_text():
     assert pcr4 == instance
 
 
-@pytest.mark.parametrize("arn", ["", "Webserver", "arn:aws:iam::1:user/me", "role/Webserver"])
+@pytest.mark.parametrize(
+    "arn", ["", "Webserver", "arn:aws:iam::1:user/me", "role/Webserver", None, b"arn:aws:role/"]
+)
 def test_only_a_role_arn_is_a_role(arn):
     assert "PCR_EXPECTATION" == misuse(InstanceRole, arn)
 
 
-@pytest.mark.parametrize("instance", ["", "0123", "I-0123"])
+@pytest.mark.parametrize(
+    "instance",
+    ["", "0123", "I-0123", "i-", "i-0123456", "i-0123456789ABCDEF0", "i-0123456789abcdef01", None],
+)
 def test_only_an_instance_id_is_an_instance(instance):
     assert "PCR_EXPECTATION" == misuse(Instance, instance)
 
@@ -161,6 +167,37 @@ def test_an_object_with_the_method_is_a_policy():
 
     assert isinstance(Mine(), Policy)
     assert AllOf(Mine()).check(claims(p0=ONE)) is None
+
+
+class Verdict:
+    """A policy that returns what it should raise."""
+
+    def __init__(self, verdict):
+        self.verdict = verdict
+
+    def check(self, claims):
+        del claims
+        return self.verdict
+
+
+@pytest.mark.parametrize("verdict", [True, False, 0, "no"])
+@pytest.mark.parametrize("wrap", [AllOf, AnyOf, lambda policy: AnyOf(policy, UnsafeSkipPcrs())])
+def test_a_returned_verdict_is_no_approval(wrap, verdict):
+    assert "NO_POLICY" == misuse(wrap(Verdict(verdict)).check, claims(p0=ONE))
+
+
+@pytest.mark.parametrize("policy", [Pcrs({0: ONE}), SignedBy(ONE), AllOf(Pcrs({0: ONE}))])
+def test_policies_cannot_be_changed(policy):
+    name = "policies" if isinstance(policy, AllOf) else "expected"
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        setattr(policy, name, {})
+    with pytest.raises(TypeError):
+        getattr(policy, name)[0] = ONE
+
+
+@pytest.mark.parametrize("given", [[ONE], "00", b"00", {0, 1}, 7])
+def test_only_a_mapping_gives_pcrs(given):
+    assert "PCR_EXPECTATION" == misuse(Pcrs, given)
 
 
 def test_unsafe_skip_accepts_anything():

@@ -364,6 +364,19 @@ def test_a_policy_sees_nothing_before_the_signature_is_verified(forge, verifier)
     assert 1 == len(seen)
 
 
+@pytest.mark.parametrize("verdict", [True, False])
+def test_a_policy_that_returns_a_verdict_is_refused(forge, verifier, verdict):
+    class Asking:
+        def check(self, claims):
+            del claims
+            return verdict
+
+    with pytest.raises(ExpectationError) as caught:
+        verifier.verify(forge.document(), Asking())
+
+    assert "NO_POLICY" == caught.value.code
+
+
 def test_secrets_are_compared_in_constant_time(forge, verifier, monkeypatch):
     compared = []
 
