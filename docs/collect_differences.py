@@ -28,6 +28,7 @@ _TOPICS = (
     ("The Nitro Secure Module", ("fake_nsm/pcrs",)),
     ("Documents and certificates", ("fake_nsm/", "nitrosim/hypervisor/identity")),
     ("Inside an enclave, and parent programs", ("nitrosim/sandbox/", "nitrosim/backends/")),
+    ("Enclave Image Files", ("nitrosim/eif/", "nitrosim/images/")),
     ("The life of an enclave, and its console", ("nitrosim/hypervisor/", "nitrosim/cli/")),
     ("The verifier", ("nitrosim/attestation/",)),
 )
