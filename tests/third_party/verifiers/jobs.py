@@ -7,8 +7,8 @@ a document that only a chain is wrong in is not our business.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import ssl
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,6 +18,9 @@ from typing import Any
 import cbor2
 
 CORPUS = Path(__file__).resolve().parents[3] / "fixtures" / "attestation"
+
+AWS = "641a0321a3e244efe456463195d606317ed7cdcc3c1756e09893f3c68f79bb5b"
+"""SHA-256 of the root certificate of the commercial partition, as AWS publishes it."""
 
 _LATEST_MS = 253_402_300_799_999
 """The end of the year 9999."""
@@ -64,15 +67,20 @@ class Case:
         """Say whether AWS made it."""
         return self.group == "real"
 
+    @property
+    def certificates(self) -> tuple[bytes, ...]:
+        """Return the certificates of the document, root first; none if they cannot be found."""
+        return self._read[1]
+
     @cached_property
     def _read(self) -> tuple[int | None, tuple[bytes, ...]]:
         return _timestamp_and_certificates(self.document.read_bytes())
 
     def line(self) -> str:
         """Return the job as the programs in the folders beside this file read it."""
-        stated, certificates = self._read
+        stated, _certificates = self._read
         time = self.clock_ms if self.clock_ms is not None else stated
-        found = ",".join(certificate.hex() for certificate in certificates) or "-"
+        found = ",".join(certificate.hex() for certificate in self.certificates) or "-"
         return "\t".join((self.id, str(time or 0), str(self.root), str(self.document), found))
 
 
@@ -98,11 +106,13 @@ def corpus(folder: Path = CORPUS) -> list[Case]:
 
 
 def real(folder: Path, scratch: Path) -> list[Case]:
-    """Return the real documents of a folder; the root is put into `scratch`, as DER."""
-    root = scratch / "aws-root-g1.der"
-    pem = (folder / "aws-nitro-enclaves-root-g1.pem").read_text("ascii")
-    root.write_bytes(ssl.PEM_cert_to_DER_cert(pem))
-    return [real_case(path, root) for path in sorted(folder.glob("*.cbor"))]
+    """Return the real documents of a folder; their root is put into `scratch`, as DER."""
+    found = [real_case(path, scratch / "aws-root-g1.der") for path in sorted(folder.glob("*.cbor"))]
+    for case in found:
+        for certificate in case.certificates:
+            if hashlib.sha256(certificate).hexdigest() == AWS:
+                case.root.write_bytes(certificate)
+    return found
 
 
 def real_case(document: Path, root: Path) -> Case:

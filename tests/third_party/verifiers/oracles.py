@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -132,6 +133,8 @@ def _evervault() -> Program:
 
 
 def _openssl() -> Program:
+    if shutil.which("openssl") is None:
+        raise programs.UnavailableError("openssl", "needs openssl: apt-get install openssl")
     return Program((sys.executable, str(HERE / "openssl" / "judge.py")))
 
 

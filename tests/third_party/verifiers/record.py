@@ -31,9 +31,9 @@ def ask(oracle: Oracle, cases: list[Case], genuine: list[Case], *, show: bool) -
         by_id = {case.id: case for case in cases}
         for name, verdict in found.differs.items():
             case = by_id[name]
-            expected = case.code or "ACCEPT"
-            print(f"{oracle.name}: {verdict} {name} ({case.weight} {expected})", end="")
-            print(f" {answers[name].reason[:100]}")
+            expected = f"{case.weight} {case.code or 'ACCEPT'}"
+            reason = answers[name].reason[:100]
+            print(f"{oracle.name}: {verdict} {name} ({expected}) {reason}")
     return {
         "version": oracle.version(),
         "differs": found.differs,
@@ -47,24 +47,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--show", action="store_true", help="print disagreements with reasons")
     parser.add_argument("--real-docs", type=Path, default=REAL, help="folder of real documents")
-    parser.add_argument("oracle", nargs="*", help=f"one of: {', '.join(ORACLES)}")
+    parser.add_argument("oracle", nargs="*", help=f"one of: {', '.join(ORACLES)}; default: all")
     args = parser.parse_args()
-    try:
-        before = findings.read_record()["oracles"]
-    except FileNotFoundError:
-        before = {}
+    record = findings.read_record()
     cases = corpus()
     with tempfile.TemporaryDirectory() as scratch:
         genuine = real(args.real_docs, Path(scratch))
-        asked = {
-            name: ask(ORACLES[name], cases, genuine, show=args.show)
-            for name in args.oracle or ORACLES
-        }
-    entries = before | asked
-    record = {
-        "real": {case.id: case.result for case in genuine},
-        "oracles": {name: entries[name] for name in ORACLES},
-    }
+        for name in args.oracle or ORACLES:
+            entry = ask(ORACLES[name], cases, genuine, show=args.show)
+            if not genuine:
+                entry["real"] = record["oracles"][name]["real"]
+            record["oracles"][name] = entry
+    if genuine:
+        record["real"] = {case.id: case.result for case in genuine}
     findings.VERDICTS.write_text(json.dumps(record, indent=1) + "\n", "utf-8")
     return 0
 
