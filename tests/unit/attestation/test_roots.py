@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import inspect
 import ssl
 
 import pytest
 from cryptography import x509
 
-from nitrosim.attestation import AttestationError, Historic, UnsafeSkipPcrs, Verifier
+from nitrosim.attestation import AttestationError, Historic, UnsafeSkipPcrs, Verifier, p384
 from nitrosim.attestation.errors import ExpectationError
 from nitrosim.attestation.roots import AWS_ROOTS
 
@@ -97,3 +98,41 @@ def test_pins_are_those_of_the_published_roots(real_docs, file, partition):
     lines = (real_docs / file).read_text().split("-----")[2]
 
     assert hashlib.sha256(base64.b64decode(lines)).digest() == AWS_ROOTS[partition]
+
+
+def test_the_commercial_root_is_not_that_of_another_partition(real_docs):
+    document = (real_docs / "2022-11-09-prod-userdata-nonce.cbor").read_bytes()
+    assert Verifier.aws().verify(document, UnsafeSkipPcrs(), time=Historic())
+
+    with pytest.raises(AttestationError) as caught:
+        Verifier.aws("aws-us-gov").verify(document, UnsafeSkipPcrs(), time=Historic())
+    assert "UNTRUSTED_ROOT" == caught.value.code
+
+
+def test_a_partition_takes_every_option_of_other_roots():
+    options = inspect.signature(Verifier.__init__).parameters
+    of_partition = inspect.signature(Verifier.aws).parameters
+    keywords = {name: p for name, p in options.items() if p.kind is p.KEYWORD_ONLY}
+
+    assert keywords == {name: p for name, p in of_partition.items() if p.kind is p.KEYWORD_ONLY}
+
+
+def test_options_of_a_partition_have_effect(real_docs):
+    document = (real_docs / "2022-11-09-prod-userdata-nonce.cbor").read_bytes()
+    loaded = []
+
+    def load_key(point):
+        loaded.append(point)
+        return p384.load_key(point)
+
+    verifier = Verifier.aws(load_key=load_key, chain_cache=0)
+    for _ in range(2):
+        verifier.verify(document, UnsafeSkipPcrs(), time=Historic())
+    assert 5 + 4 == len(loaded)
+
+    with pytest.raises(AttestationError) as caught:
+        Verifier.aws(crls=[b"junk"])
+    assert "REVOCATION_LIST" == caught.value.code
+    with pytest.raises(AttestationError) as caught:
+        Verifier.aws(now=lambda: None).verify(document, UnsafeSkipPcrs())
+    assert "CLOCK" == caught.value.code
