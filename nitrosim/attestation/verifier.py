@@ -24,9 +24,8 @@ all-zero PCR) are errors too; no exception but `AttestationError` comes out, wha
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Self
 
 from nitrosim.attestation.chain import ChainRules, verify_chain
 from nitrosim.attestation.chain_cache import DEFAULT_CHAINS, ChainCache
@@ -57,7 +56,7 @@ from nitrosim.attestation.roots import Partition, partition_pin, pins
 from nitrosim.attestation.steps import Observer, Trail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
     from nitrosim.attestation.roots import Root
 
@@ -70,12 +69,13 @@ _FIELD_CODES: Final = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class _Demands:
+class _Demands(NamedTuple):
     """What the caller of one verification asked for."""
 
     policy: Policy
-    fields: Mapping[str, bytes | None]
+    nonce: bytes | None
+    user_data: bytes | None
+    public_key: bytes | None
     time: TimeMode
     document_type: DocumentType
     allow_debug: bool
@@ -88,8 +88,9 @@ class _Demands:
         kind: object = self.document_type
         if not isinstance(kind, DocumentType):
             raise Code.DOCUMENT_TYPE("document_type", got=repr(kind), expected="a DocumentType")
-        for name, value in self.fields.items():
-            _require_bytes(f"expected {name}", value)
+        _require_bytes("expected nonce", self.nonce)
+        _require_bytes("expected user_data", self.user_data)
+        _require_bytes("expected public_key", self.public_key)
 
 
 class Verifier:
@@ -191,7 +192,9 @@ class Verifier:
         try:
             demands = _Demands(
                 policy=policy,
-                fields={"nonce": nonce, "user_data": user_data, "public_key": public_key},
+                nonce=nonce,
+                user_data=user_data,
+                public_key=public_key,
                 time=time,
                 document_type=document_type,
                 allow_debug=allow_debug,
@@ -258,7 +261,7 @@ class Verifier:
         else:
             trail.passed(25, "{}", _policy_name(demands.policy) if trail.heard else "")
         _check_debug(claims, trail, allow_debug=demands.allow_debug)
-        _check_fields(claims, demands.fields, trail)
+        _check_fields(claims, demands, trail)
 
         # (28) From here on the claims are facts.
         verified = _verified(
@@ -297,14 +300,17 @@ def _check_debug(claims: Claims, trail: Trail, *, allow_debug: bool) -> None:
     trail.passed(26)
 
 
-def _check_fields(claims: Claims, expected: Mapping[str, bytes | None], trail: Trail) -> None:
+def _check_fields(claims: Claims, demands: _Demands, trail: Trail) -> None:
     """Compare what binds the document to this conversation (27)."""
     compared: list[str] = []
-    for name, (absent, mismatch) in _FIELD_CODES.items():
-        wanted = expected[name]
+    for name, actual, wanted in (
+        ("nonce", claims.nonce, demands.nonce),
+        ("user_data", claims.user_data, demands.user_data),
+        ("public_key", claims.public_key, demands.public_key),
+    ):
         if wanted is None:
             continue
-        actual: bytes | None = getattr(claims, name)
+        absent, mismatch = _FIELD_CODES[name]
         if actual is None:
             raise absent(name, got="none", expected=wanted)
         if not hmac.compare_digest(actual, wanted):
