@@ -12,7 +12,6 @@ import random
 import sys
 
 import atheris
-
 import targets
 from fuzzing import mutation
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import functools
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fuzzing.tree import Kind, read
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 CORPUS = Path(__file__).resolve().parents[3] / "fixtures" / "attestation"
 
@@ -19,27 +22,36 @@ def cases() -> tuple[dict[str, Any], ...]:
     return tuple(entries)
 
 
+@functools.cache
+def root_called(name: str) -> bytes:
+    """Return the DER of a root by its name in the corpus."""
+    return (CORPUS / "roots" / f"{name}.der").read_bytes()
+
+
 def root(case: dict[str, Any]) -> bytes:
     """Return the DER of the root that a case trusts."""
-    return (CORPUS / "roots" / f"{case['root']}.der").read_bytes()
+    return root_called(case["root"])
 
 
 def document(case: dict[str, Any]) -> bytes:
     """Return the document of a case."""
-    return (CORPUS / case["document"]).read_bytes()
+    return (CORPUS / str(case["document"])).read_bytes()
 
 
-def documents() -> list[bytes]:
+@functools.cache
+def documents() -> tuple[bytes, ...]:
     """Return all documents, good and bad, without repetitions."""
     return _distinct(document(case) for case in cases())
 
 
-def good_cases() -> list[dict[str, Any]]:
+@functools.cache
+def good_cases() -> tuple[dict[str, Any], ...]:
     """Return the cases that must be accepted."""
-    return [case for case in cases() if case["result"] == "accept"]
+    return tuple(case for case in cases() if case["result"] == "accept")
 
 
-def payloads() -> list[bytes]:
+@functools.cache
+def payloads() -> tuple[bytes, ...]:
     """Return the payloads of all documents that have one."""
     return _distinct(
         parts[2].body()
@@ -48,7 +60,8 @@ def payloads() -> list[bytes]:
     )
 
 
-def certificates() -> list[bytes]:
+@functools.cache
+def certificates() -> tuple[bytes, ...]:
     """Return the certificates of all documents, good and bad, and the roots."""
     found = [path.read_bytes() for path in sorted((CORPUS / "roots").glob("*.der"))]
     for payload in payloads():
@@ -61,10 +74,10 @@ def certificates() -> list[bytes]:
     return _distinct(found)
 
 
-def revocation_lists() -> list[bytes]:
+def revocation_lists() -> tuple[bytes, ...]:
     """Return the revocation lists of the corpus."""
     return _distinct(path.read_bytes() for path in sorted((CORPUS / "crls").glob("*.der")))
 
 
-def _distinct(found: Any) -> list[bytes]:
-    return list(dict.fromkeys(found))
+def _distinct(found: Iterable[bytes]) -> tuple[bytes, ...]:
+    return tuple(dict.fromkeys(found))

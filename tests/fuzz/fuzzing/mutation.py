@@ -46,7 +46,10 @@ TOKENS = (
             "300c06032a03040101ff04020500",
         )
     ),
-    *(bytes.fromhex(token) for token in ("020100", "0201ff", "020101", "02020080", "0101ff", "0500")),
+    *(
+        bytes.fromhex(token)
+        for token in ("020100", "0201ff", "020101", "02020080", "0101ff", "0500")
+    ),
     *(b"\x17\x0d260601120000Z", b"\x18\x0f20500601120000Z", b"\x18\x0f99991231235959Z"),
     bytes.fromhex("300a06082a8648ce3d040303"),
     bytes.fromhex("300a06082a8648ce3d040302"),
@@ -184,9 +187,7 @@ def _other_type(parent: Node, position: int, random: Random, _blind: Havoc) -> N
 
 
 def _copy(node: Node) -> Node:
-    return Node(
-        node.kind, node.first, node.body(), node.width, node.indefinite, node.argument
-    )
+    return Node(node.kind, node.first, node.body(), node.width, node.indefinite, node.argument)
 
 
 _EDITS = (

@@ -19,6 +19,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
+from nitrosim.attestation import AttestationError
+from nitrosim.attestation.errors import Code
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime, timedelta
@@ -47,6 +50,15 @@ def _quietly(check: Callable[_Parameters, _Answer]) -> Callable[_Parameters, _An
             return check(*args, **kwargs)
 
     return quiet
+
+
+def check_refusal(error: Exception) -> None:
+    """Assert that a refusal is one printable line, and that its code is of its step and kind."""
+    assert str(error).isprintable()
+    if isinstance(error, AttestationError):
+        code = Code[error.code]
+        assert code.step == error.step
+        assert code.error is type(error)
 
 
 def same(one: object, other: object) -> bool:
@@ -147,7 +159,7 @@ def dotted(oid: bytes) -> str:
 
 
 @_quietly
-def check_chain(  # noqa: PLR0913 - what a chain is judged by
+def check_chain(
     claims: Claims,
     *,
     pin: bytes,
@@ -184,7 +196,9 @@ def check_chain(  # noqa: PLR0913 - what a chain is judged by
 
 def _check_profile(chain: list[x509.Certificate]) -> None:
     """Assert that each certificate may do what it does (RFC 5280, section 6)."""
-    read = [readable(functools.partial(getattr, certificate, "extensions")) for certificate in chain]
+    read = [
+        readable(functools.partial(getattr, certificate, "extensions")) for certificate in chain
+    ]
     for i, extensions in enumerate(read):
         if extensions is None:
             continue
@@ -218,7 +232,7 @@ def _check_names(claims: Claims, chain: list[x509.Certificate]) -> None:
     ]
     leaf = str(names[-1])
     assert leaf.startswith(f"{claims.module_id}.")
-    region = leaf[len(claims.module_id) + 1 :].split(".")[0]
+    region = leaf[len(claims.module_id) + 1 :].split(".", maxsplit=1)[0]
     assert region
     assert all(region in str(name).split(".") for name in names)
     machine = "-".join(claims.module_id.split("-")[:2])

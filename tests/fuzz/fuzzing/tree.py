@@ -94,14 +94,7 @@ class Node:
             if self.first in {_ARRAY, _MAP, _TAG}:
                 return list(_cbor_items(self.content))
             return _embedded(self.content) if self.first == _BYTES else []
-        if self.first & _CONSTRUCTED:
-            return list(_der_elements(self.content))
-        if self.first == _OCTET_STRING:
-            return _embedded_der(self.content)
-        if self.first == _BIT_STRING and self.content[:1] == b"\0":
-            inner = _embedded_der(self.content[1:])
-            return [Node(Kind.RAW, 0, b"\0"), *inner] if inner else []
-        return []
+        return _within_der(self.first, self.content)
 
 
 def read(data: bytes) -> Node:
@@ -248,6 +241,17 @@ def _der_length(length: int, width: int) -> bytes:
             return bytes((length,))
         width = (length.bit_length() + 7) // 8
     return bytes((0x80 | width,)) + length.to_bytes(width, "big")
+
+
+def _within_der(tag: int, content: bytes) -> list[Node]:
+    if tag & _CONSTRUCTED:
+        return list(_der_elements(content))
+    if tag == _OCTET_STRING:
+        return _embedded_der(content)
+    if tag == _BIT_STRING and content[:1] == b"\0":
+        inner = _embedded_der(content[1:])
+        return [Node(Kind.RAW, 0, b"\0"), *inner] if inner else []
+    return []
 
 
 def _embedded(content: bytes) -> list[Node]:

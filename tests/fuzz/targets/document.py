@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import functools
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 import cbor2
-
 from fuzzing import library, oracle, seals, signatures
 from fuzzing.tree import Kind, read
+
 from nitrosim.attestation import (
     AttestationError,
     DocumentType,
@@ -24,10 +25,13 @@ from nitrosim.attestation import (
     Verifier,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 _TAG = 6
 
 
-def seeds() -> list[bytes]:
+def seeds() -> Sequence[bytes]:
     """Return all documents of the corpus."""
     return library.documents()
 
@@ -72,7 +76,7 @@ def _verify(data: bytes, kind: DocumentType, *, strict: bool) -> VerifiedDocumen
             strict=strict,
         )
     except AttestationError as error:
-        assert str(error).isprintable()
+        oracle.check_refusal(error)
         return None
 
 
@@ -102,9 +106,6 @@ def _identity(data: bytes) -> tuple[bytes, bytes, int, int]:
     return _distinct(parts[0], parts[2], parts[3])
 
 
-def _distinct(
-    protected: bytes, payload: bytes, signature: bytes
-) -> tuple[bytes, bytes, int, int]:
+def _distinct(protected: bytes, payload: bytes, signature: bytes) -> tuple[bytes, bytes, int, int]:
     r, s = (int.from_bytes(signature[half : half + 48], "big") for half in (0, 48))
     return protected, payload, r, min(s, seals.ORDER - s)
-

@@ -21,6 +21,8 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fuzzing import library, mutation, oracle, seals
+from fuzzing.tree import read, write
+
 from nitrosim.attestation import (
     AttestationError,
     DocumentType,
@@ -34,6 +36,7 @@ from nitrosim.attestation import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from random import Random
 
 HEAD = 4
@@ -45,6 +48,7 @@ trusted; DEMANDING: PCRs and fields must be those of the good document."""
 
 _LIVE = Live(max_age=timedelta(hours=1), skew=timedelta(seconds=30))
 _REMEMBERED = 8
+_TAG = 6
 
 
 @dataclass(frozen=True)
@@ -93,7 +97,7 @@ class Setting:
 _FIELDS = ("nonce", "user_data", "public_key")
 
 
-def seeds() -> list[bytes]:
+def seeds() -> Sequence[bytes]:
     """Return all documents of the corpus, each in a setting that suits it."""
     position = {case["id"]: i for i, case in enumerate(library.good_cases())}
     made = []
@@ -103,6 +107,9 @@ def seeds() -> list[bytes]:
             | LIVE * (case["mode"] == "live")
             | TPM * (case["document_type"] == "nitrotpm")
             | ANY_ROOT * (case["root"] != "corpus")
+            | NO_DEBUG * (not case["allow_debug"])
+            | AS_IS * (i % 5 == 3)
+            | DEMANDING * (i % 5 == 4)
         )
         head = bytes((position.get(case["id"], i % len(position)), switches, 0, 1))
         made.append(head + seals.sealed(library.document(case)))
@@ -116,9 +123,21 @@ def mutate(data: bytes, random: Random, havoc: mutation.Havoc | None = None) -> 
     head, document = bytearray(data[:HEAD]), data[HEAD:]
     if random.random() < 0.15:
         head[random.randrange(HEAD)] ^= 1 << random.randrange(8)
-    else:
+    elif random.random() < 0.2:
         document = mutation.mutate(document, random, havoc)
+    else:
+        document = _with_payload(document, lambda data: mutation.mutate(data, random, havoc))
     return bytes(head) + document
+
+
+def _with_payload(document: bytes, change: Callable[[bytes], bytes]) -> bytes:
+    """Change the payload of a document, as far as there is one."""
+    tree = read(document)
+    parts = tree.children[0].children if tree.first == _TAG and tree.children else tree.children
+    if len(parts) < 3:
+        return change(document)
+    parts[2].replace(change(parts[2].body()))
+    return write(tree)
 
 
 def target(data: bytes) -> None:
@@ -174,7 +193,7 @@ def _verify(verifier: Verifier, document: bytes, setting: Setting, *, live: bool
     try:
         return verifier.verify(document, **setting.options(live=live))
     except AttestationError as error:
-        assert str(error).isprintable()
+        oracle.check_refusal(error)
         return error.code, error.step
 
 

@@ -1,34 +1,62 @@
-"""No bytes make anything but an `AttestationError` come out, and none are accepted by chance."""
+"""No bytes make anything but an `AttestationError` come out, and none are accepted by chance.
+
+One mutation of a good document is refused, or it is a document of the same content: for each good
+document of the corpus, for mutations of bytes and of CBOR items; and, for one small document, for
+every bit outside the certificates. Mutations by the million: tests/fuzz.
+"""
 
 from __future__ import annotations
 
+import json
+import random
+import sys
+from pathlib import Path
+
 import cbor2
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from forgery.forge import Forge
 from nitrosim.attestation import (
     AttestationError,
+    DocumentType,
     Historic,
     UnsafeSkipPcrs,
     Verifier,
     read_unverified,
 )
 
+# The fuzzer's tools are not on the path of tests.
+sys.path.append(str(Path(__file__).resolve().parents[2] / "fuzz"))
+
+from fuzzing import mutation
+from fuzzing.tree import Kind, Node, cbor_head, read, read_number, write
+
+CORPUS = Path(__file__).resolve().parents[3] / "fixtures" / "attestation"
+INDEX = json.loads((CORPUS / "index.json").read_text("ascii"))
+GOOD = [case for case in INDEX["cases"] if case["result"] == "accept"]
+VERIFIER = Verifier(
+    [(CORPUS / root["der"]).read_bytes() for root in INDEX["roots"].values()], chain_cache=1000
+)
+
 QUICK = settings(
     max_examples=300,
     deadline=None,
     derandomize=True,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
-@pytest.fixture
-def setting(forge):
-    """Return a verifier, a good document, and what is in it."""
-    verifier = Verifier([forge.root])
-    document = forge.document()
-    return verifier, document, verifier.verify(document, UnsafeSkipPcrs(), time=Historic())
+@pytest.fixture(scope="module")
+def signing():
+    """Return a function that signs fields of a payload, some of them changed, and its verifier."""
+    forge = Forge("robust")
+    fields = forge.fields()
+
+    def sign(**changes):
+        return forge.document(cbor2.dumps(fields | changes))
+
+    return sign, forge.chain(), Verifier([forge.root])
 
 
 def attempt(call, *arguments, **options):
@@ -36,24 +64,44 @@ def attempt(call, *arguments, **options):
     try:
         return call(*arguments, **options), None
     except AttestationError as error:
-        return None, error
+        refusal = error
+    assert str(refusal).isprintable()
+    return None, refusal
 
 
-def judge(setting, document):
-    """Verify; anything accepted must have the content of the good document. Return the error."""
-    verifier, _, content = setting
-    verified, error = attempt(verifier.verify, document, UnsafeSkipPcrs(), time=Historic())
-    if error:
-        assert str(error).isprintable()
-    else:
+def ask(document, kind=DocumentType.ENCLAVE, verifier=VERIFIER):
+    """Verify with as few demands as there can be."""
+    return attempt(
+        verifier.verify,
+        document,
+        UnsafeSkipPcrs(),
+        time=Historic(),
+        document_type=kind,
+        allow_debug=True,
+        strict=False,
+    )
+
+
+def untagged(document):
+    return document[1:] if document[:1] == b"\xd2" else document
+
+
+def judge(case, mutated):
+    """Anything accepted must be the good document, up to its tag, and have its content."""
+    kind = DocumentType(case["document_type"])
+    document = (CORPUS / case["document"]).read_bytes()
+    content, refusal = ask(document, kind)
+    assert refusal is None
+    verified, error = ask(mutated, kind)
+    if error is None:
         assert content == verified
-    return error
+        assert untagged(document) == untagged(mutated)
 
 
 @QUICK
 @given(st.binary(max_size=200))
-def test_arbitrary_bytes(setting, document):
-    assert judge(setting, document) is not None
+def test_arbitrary_bytes(document):
+    assert ask(document)[1] is not None
 
 
 values = st.recursive(
@@ -69,8 +117,8 @@ values = st.recursive(
 
 @QUICK
 @given(st.lists(values, min_size=3, max_size=5))
-def test_arbitrary_values_in_the_envelope(setting, parts):
-    assert judge(setting, cbor2.dumps(parts)) is not None
+def test_arbitrary_values_in_the_envelope(parts):
+    assert ask(cbor2.dumps(parts))[1] is not None
 
 
 @QUICK
@@ -91,13 +139,10 @@ def test_arbitrary_values_in_the_envelope(setting, parts):
     ),
     values,
 )
-def test_arbitrary_values_in_a_signed_payload(forge, setting, field, value):
-    document = forge.document(**{field: value})
-    verified, error = attempt(
-        setting[0].verify, document, UnsafeSkipPcrs(), time=Historic(), strict=False
-    )
+def test_arbitrary_values_in_a_signed_payload(signing, field, value):
+    sign, _, verifier = signing
+    verified, error = ask(sign(**{field: value}), verifier=verifier)
     if error:
-        assert str(error).isprintable()
         return
     # What is accepted was well-typed and is handed out as it was signed.
     assert field in {"public_key", "user_data", "nonce", "more"}
@@ -106,40 +151,162 @@ def test_arbitrary_values_in_a_signed_payload(forge, setting, field, value):
 
 @QUICK
 @given(st.data())
-def test_one_mutation_is_refused_or_changes_nothing(setting, data):
-    document = setting[1]
+def test_one_mutation_of_bytes_is_refused_or_changes_nothing(data):
+    case = data.draw(st.sampled_from(GOOD))
+    document = (CORPUS / case["document"]).read_bytes()
     at = data.draw(st.integers(0, len(document) - 1))
     kind = data.draw(st.sampled_from(["flip", "insert", "delete", "repeat", "cut"]))
     if kind == "flip":
-        changed = bytearray(document)
-        changed[at] ^= data.draw(st.integers(1, 255))
-        mutated = bytes(changed)
+        mutated = document[:at] + bytes([document[at] ^ data.draw(st.integers(1, 255))])
+        mutated += document[at + 1 :]
     elif kind == "insert":
         mutated = document[:at] + data.draw(st.binary(min_size=1, max_size=4)) + document[at:]
     elif kind == "delete":
-        mutated = document[:at] + document[at + 1 :]
+        mutated = document[:at] + document[at + data.draw(st.integers(1, 64)) :]
     elif kind == "repeat":
         mutated = document[:at] + document[at : at + 64] * 2 + document[at + 64 :]
     else:
         mutated = document[:at]
-    error = judge(setting, mutated)
 
-    # Only a tag may come in front without changing the meaning.
-    assert error is not None or mutated == b"\xd2" + document or mutated == document
+    judge(case, mutated)
+
+
+def swap(parent, position, data):
+    other = data.draw(st.integers(0, len(parent.children) - 1))
+    children = parent.children
+    children[position], children[other] = children[other], children[position]
+
+
+def encode_otherwise(parent, position, data):
+    """Write an item with another head: a longer one, or none that tells the length."""
+    node = parent.children[position]
+    number = read_number(node.content) if node.kind is Kind.RAW else None
+    if number is not None:
+        node.replace(cbor_head(*number, data.draw(st.sampled_from([1, 2, 4, 8]))))
+    elif node.kind is Kind.CBOR and node.first in {4, 5} and data.draw(st.booleans()):
+        node.indefinite = not node.indefinite
+    else:
+        node.width = data.draw(st.sampled_from([1, 2, 4, 8]))
+
+
+def double(parent, position, _data):
+    parent.children.insert(position, parent.children[position])
+
+
+def delete(parent, position, _data):
+    del parent.children[position]
+
+
+def tag(parent, position, data):
+    head = cbor_head(6, data.draw(st.sampled_from([0, 2, 18, 24, 61, 55799])))
+    parent.children[position] = Node(Kind.RAW, 0, head + write(parent.children[position]))
 
 
 @QUICK
 @given(st.data())
-def test_one_mutation_of_a_certificate_is_refused(forge, setting, data):
+def test_one_mutation_of_an_item_is_refused_or_changes_nothing(data):
+    case = data.draw(st.sampled_from(GOOD))
+    tree = read((CORPUS / case["document"]).read_bytes())
+    # Down into the CBOR, as far as chance leads; certificates have a test of their own.
+    parent, position, node = None, 0, tree
+    while node.kind is Kind.CBOR and node.children and (parent is None or data.draw(st.booleans())):
+        parent, position = node, data.draw(st.integers(0, len(node.children) - 1))
+        node = node.children[position]
+    edit = data.draw(st.sampled_from([swap, encode_otherwise, double, delete, tag]))
+    edit(parent, position, data)
+
+    judge(case, write(tree))
+
+
+@pytest.fixture(scope="module")
+def small():
+    """Return a good document of 1.5 KB, whose leaf the root has issued, and its verifier."""
+    forge = Forge("small")
+    forge.levels = {name: forge.levels[name] for name in ("root", "leaf")}
+    pcrs = {index: value for index, value in forge.pcrs().items() if index in {0, 1, 2, 4}}
+    return forge.document(pcrs=pcrs), Verifier([forge.root])
+
+
+def outside_certificates(document):
+    """Return the offsets of all bytes that are not in a certificate."""
+    claims = read_unverified(document).claims
+    inside = set()
+    for der in (*claims.cabundle, claims.certificate):
+        at = document.index(der)
+        inside.update(range(at, at + len(der)))
+    return [at for at in range(len(document)) if at not in inside]
+
+
+def accepted(small, mutants):
+    document, verifier = small
+    content, _ = ask(document, verifier=verifier)
+    assert content is not None
+    found = []
+    for at, mutant in mutants:
+        verified, _ = ask(mutant, verifier=verifier)
+        if verified is not None:
+            found.append((at, mutant))
+            assert content == verified
+    return found
+
+
+def flipped(document, at, bit):
+    return document[:at] + bytes([document[at] ^ 1 << bit]) + document[at + 1 :]
+
+
+def test_every_flipped_bit_outside_the_certificates_is_refused(small):
+    document, _ = small
+    outside = outside_certificates(document)
+
+    assert 400 < len(outside) < 600
+    assert [] == accepted(
+        small, ((at, flipped(document, at, bit)) for at in outside for bit in range(8))
+    )
+
+
+def test_a_flipped_bit_in_every_byte_of_the_certificates_is_refused(small):
+    document, _ = small
+    choose = random.Random(0)
+    inside = sorted(set(range(len(document))) - set(outside_certificates(document)))
+
+    assert [] == accepted(
+        small, ((at, flipped(document, at, choose.randrange(8))) for at in inside)
+    )
+
+
+def test_every_missing_and_every_doubled_byte_is_refused(small):
+    document, _ = small
+    every = range(len(document))
+
+    assert [] == accepted(small, ((at, document[:at] + document[at + 1 :]) for at in every))
+    assert [] == accepted(small, ((at, document[: at + 1] + document[at:]) for at in every))
+
+
+def test_every_beginning_is_refused_and_so_is_every_end(small):
+    document, _ = small
+
+    assert [] == accepted(small, ((at, document[:at]) for at in range(len(document))))
+    assert [] == accepted(small, ((at, document[at:]) for at in range(1, len(document))))
+
+
+@QUICK
+@given(st.data())
+def test_one_mutation_of_a_certificate_is_refused(signing, data):
     # Inside a payload that is signed again, as an attacker with a key of their own could.
-    chain = forge.chain()
+    sign, good, verifier = signing
+    chain = [*good]
     which = data.draw(st.integers(0, 4))
-    at = data.draw(st.integers(0, len(chain[which]) - 1))
-    changed = bytearray(chain[which])
-    changed[at] ^= data.draw(st.integers(1, 255))
-    chain[which] = bytes(changed)
-    document = forge.document(cabundle=chain[:-1], certificate=chain[-1])
-    _, error = attempt(setting[0].verify, document, UnsafeSkipPcrs(), time=Historic(), strict=False)
+    if data.draw(st.booleans()):
+        at = data.draw(st.integers(0, len(chain[which]) - 1))
+        changed = bytearray(chain[which])
+        changed[at] ^= data.draw(st.integers(1, 255))
+        mutated = bytes(changed)
+    else:
+        mutated = mutation.mutate(chain[which], random.Random(data.draw(st.integers(0, 1 << 32))))
+    if mutated == chain[which]:
+        return
+    chain[which] = mutated
+    _, error = ask(sign(cabundle=chain[:-1], certificate=chain[-1]), verifier=verifier)
 
     assert error is not None
     assert 13 <= error.step <= 23
@@ -147,8 +314,9 @@ def test_one_mutation_of_a_certificate_is_refused(forge, setting, data):
 
 @QUICK
 @given(st.data())
-def test_looking_at_anything_raises_nothing_else(setting, data):
-    document = bytearray(setting[1])
+def test_looking_at_anything_raises_nothing_else(data):
+    case = data.draw(st.sampled_from(GOOD))
+    document = bytearray((CORPUS / case["document"]).read_bytes())
     for _ in range(data.draw(st.integers(1, 4))):
         document[data.draw(st.integers(0, len(document) - 1))] = data.draw(st.integers(0, 255))
     looked, error = attempt(read_unverified, bytes(document))

@@ -1,0 +1,162 @@
+"""The fuzz targets without the fuzzer: over all their seeds, and over some thousands of mutations.
+
+And whether they would notice: with a check of the verifier taken out, one of them must fail.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import random
+import sys
+from pathlib import Path
+
+import pytest
+
+from nitrosim.attestation import _cbor, certificate, chain, payload, revocation
+from nitrosim.attestation.chain_cache import ChainCache
+from nitrosim.attestation.steps import STEPS
+
+# The fuzzer's tools are not on the path of tests.
+sys.path.append(str(Path(__file__).resolve().parents[2] / "fuzz"))
+
+import targets
+from fuzzing import library, mutation, seals, signatures, tree
+
+MUTANTS = {
+    "walker": 2000,
+    "certificate": 3000,
+    "document": 800,
+    "sealed": 600,
+    "unverified": 1500,
+    "revocation": 3000,
+    "expectations": 3000,
+    "inspection": 100,
+}
+"""How many mutants each target gets here: about half a second's worth."""
+
+
+@functools.cache
+def seeds(name):
+    return targets.load(name).seeds()
+
+
+def mutants(name, count, seed=0):
+    """Make the same mutants in every run: each of a seed, or of a mutant of one."""
+    module = targets.load(name)
+    mutate = getattr(module, "mutate", mutation.mutate)
+    choose = random.Random(seed)
+    for _ in range(count):
+        data = mutate(choose.choice(seeds(name)), choose)
+        yield mutate(data, choose) if choose.random() < 0.3 else data
+
+
+def test_every_target_has_its_share():
+    folder = Path(targets.__file__).parent
+
+    assert set(targets.TARGETS) == {path.stem for path in folder.glob("*.py")} - {"__init__"}
+    assert set(targets.TARGETS) == set(MUTANTS)
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_no_seed_breaks_a_promise(name):
+    target = targets.load(name).target
+
+    assert seeds(name)
+    for data in seeds(name):
+        target(data)
+
+
+@pytest.mark.parametrize("name", targets.TARGETS)
+def test_no_mutant_breaks_a_promise(name):
+    target = targets.load(name).target
+
+    for data in mutants(name, MUTANTS[name]):
+        target(data)
+
+
+def test_what_was_read_as_a_tree_is_written_as_it_was():
+    documents = [*library.documents()]
+
+    assert documents == [tree.write(opened(tree.read(document))) for document in documents]
+
+
+def opened(node):
+    for child in node.children:
+        opened(child)
+    return node
+
+
+def test_mutants_come_to_every_step_of_the_procedure():
+    sealed = targets.load("sealed")
+    reached = set()
+    for data in (*seeds("sealed"), *mutants("sealed", 1000)):
+        setting, document = sealed._prepared(data)
+        live = bool(setting.switches & sealed.LIVE)
+        answer = sealed._verify(setting.verifier(remembers=0), document, setting, live=live)
+        reached.add(answer[1] if isinstance(answer, tuple) else 28)
+
+    # Seals are right in form and value, and no revocation lists are given.
+    assert set(STEPS) - {7, 21, 23} == reached
+
+
+def test_sealing_keeps_good_documents_good():
+    answers = []
+    for case in library.good_cases():
+        document = seals.sealed(library.document(case))
+        assert document != library.document(case)
+        answers.append(seals.sealed(document) == document)
+
+    assert all(answers)
+
+
+def twice_in_a_map(items, _start):
+    return dict(zip(items[::2], items[1::2], strict=False))
+
+
+def to_ten_seconds(cursor, read=certificate.read_time):
+    return read(cursor) // 10 * 10
+
+
+def by_the_leaf(cache, ders):
+    return next((known for key, known in cache._chains.items() if key[-1] == ders[-1]), None)
+
+
+def nothing(*_):
+    return None
+
+
+SABOTAGE = {
+    "a map key may come twice": ("walker", _cbor, "_map", twice_in_a_map),
+    "keyUsage is not read": ("certificate", certificate, "read_key_usage", lambda _: 0x84),
+    "times are not read to the second": ("certificate", certificate, "read_time", to_ten_seconds),
+    "any signature is good": ("document", signatures._Key, "verify", lambda *_: True),
+    "any type will do": ("unverified", payload, "_typed_fields", lambda fields: (fields, ())),
+    "nothing is revoked": ("revocation", revocation, "frozenset", lambda _: frozenset()),
+    "anybody may issue": ("sealed", chain, "check_roles", nothing),
+    "extensions are ignored": ("sealed", chain, "check_extensions", nothing),
+    "key ids are ignored": ("sealed", chain, "check_key_ids", nothing),
+    "validity is ignored": ("sealed", chain, "check_validity", nothing),
+    "names are ignored": ("sealed", chain, "_agrees", lambda *_: True),
+    "chains are remembered by their leaf": ("sealed", ChainCache, "chain", by_the_leaf),
+}
+
+
+def breaks(module, inputs):
+    """Tell whether the target fails on one of the inputs."""
+    for data in inputs:
+        try:
+            module.target(data)
+        except AssertionError:
+            return True
+    return False
+
+
+@pytest.mark.parametrize("flaw", SABOTAGE)
+def test_a_flaw_is_noticed(flaw, monkeypatch):
+    name, place, attribute, replacement = SABOTAGE[flaw]
+    inputs = itertools.chain(seeds(name), mutants(name, 3 * MUTANTS[name]))
+    assert next(inputs)
+    monkeypatch.setattr(place, attribute, replacement, raising=False)
+
+    assert breaks(targets.load(name), inputs)
