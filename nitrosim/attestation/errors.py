@@ -202,7 +202,7 @@ class Code(Enum):
 
     # G. Policy
     NO_ROOTS = 14, ExpectationError, "no trust anchors, or one that cannot be read"
-    CHAIN_CACHE = 13, ExpectationError, "a number of chains to remember that is below zero"
+    CHAIN_CACHE = 13, ExpectationError, "the number of chains to remember is not zero or more"
     DOCUMENT_TYPE = 11, ExpectationError, "the caller asked for a kind that does not exist"
     NO_POLICY = 25, ExpectationError, "no PCR policy was given"
     EMPTY_POLICY = 25, ExpectationError, "a policy that asks for nothing"
