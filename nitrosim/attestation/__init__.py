@@ -8,6 +8,9 @@ nothing else of nitrosim::
     verifier = Verifier.aws()
     document = verifier.verify(received, Pcrs({0: ..., 1: ..., 2: ...}), nonce=nonce)
 
+A verifier remembers the chains it has verified (`nitrosim.attestation.chain_cache`), and can
+compute with AWS-LC instead of OpenSSL (`nitrosim.attestation.awslc`).
+
 Refusals are `AttestationError`; its kinds and the list of codes are in
 `nitrosim.attestation.errors`, the 28 steps in `nitrosim.attestation.steps`.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from itertools import pairwise
@@ -498,7 +499,17 @@ def test_only_a_number_of_chains_is_a_size(forge, size):
     assert "CHAIN_CACHE" == caught.value.code
 
 
-# Threads and observers
+# Threads, processes and observers
+
+
+def test_a_verifier_sent_to_another_process_knows_nothing_yet(forge):
+    verifier = Verifier([forge.root])
+    verifier.verify(forge.document(), ANY, time=Historic())
+    arrived = pickle.loads(pickle.dumps(verifier))
+
+    assert arrived._rules.cache.chain(tuple(forge.chain())) is None
+    assert arrived.verify(forge.document(), ANY, time=Historic())
+    assert arrived._rules.cache.chain(tuple(forge.chain())) is not None
 
 
 def test_many_threads_mix_good_and_bad_documents(forge):
