@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nitrosim.attestation import certificate as x509
-from nitrosim.attestation import cose, extensions
+from nitrosim.attestation import cose, extensions, names
 from nitrosim.attestation._cbor import CborError, decode
 from nitrosim.attestation._der import Cursor, DerError
 from nitrosim.attestation.certificate import CertificateError, read_certificate
@@ -31,7 +31,7 @@ def long_way(monkeypatch):
 
     def read(der):
         with monkeypatch.context() as patch:
-            patch.setattr(x509, "_USUAL_ATTRIBUTE", NEVER)
+            patch.setattr(names, "_USUAL_ATTRIBUTE", NEVER)
             patch.setattr(extensions, "_USUAL_EXTENSION", NEVER)
             patch.setattr(extensions, "_USUAL_CONSTRAINTS", {})
             patch.setattr(extensions, "_KEY_ID_BYTES", 1 << 20)
