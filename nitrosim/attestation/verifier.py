@@ -14,7 +14,7 @@ D. Its certificates must lead from one of *our* roots to the leaf, each signed b
 E. The leaf's key must have signed the bytes exactly as they were received.
 F. The timestamp must lie within the leaf's validity and, live, be recent (`clock`).
 G. The PCRs must satisfy the caller's policy, the enclave must not run in debug mode, and
-   nonce, user_data and public_key must be the expected ones (`policy`).
+   nonce, user_data and public_key must be the expected ones (`policy`, `demands`).
 
 Rules for all of it: it raises and never returns a verdict to forget; nothing is
 optional by omission; the caller's own mistakes (no policy, an empty nonce, an
@@ -23,9 +23,8 @@ all-zero PCR) are errors too; no exception but `AttestationError` comes out, wha
 
 from __future__ import annotations
 
-import hmac
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, NamedTuple, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from nitrosim.attestation.chain import ChainRules, verify_chain
 from nitrosim.attestation.chain_cache import DEFAULT_CHAINS, ChainCache
@@ -35,22 +34,16 @@ from nitrosim.attestation.clock import (
     TimeMode,
     check_age,
     read_clock,
-    require_time_mode,
     system_clock,
     utc_text,
 )
 from nitrosim.attestation.cose import read_sign1
+from nitrosim.attestation.demands import Demands
 from nitrosim.attestation.errors import AttestationError, Code
-from nitrosim.attestation.model import ZERO_PCR, Claims, DocumentType, VerifiedDocument, _verified
+from nitrosim.attestation.model import DocumentType, VerifiedDocument, _verified
 from nitrosim.attestation.p384 import LoadKey, load_key
 from nitrosim.attestation.payload import read_payload
-from nitrosim.attestation.policy import (
-    Pcrs,
-    Policy,
-    UnsafeSkipPcrs,
-    apply_policy,
-    require_policy,
-)
+from nitrosim.attestation.policy import Policy
 from nitrosim.attestation.revocation import read_revocation_lists
 from nitrosim.attestation.roots import Partition, partition_pin, pins
 from nitrosim.attestation.steps import Observer, Trail
@@ -62,35 +55,6 @@ if TYPE_CHECKING:
 
 _LIVE: Final = Live()
 _NO_LEEWAY: Final = timedelta(0)
-_FIELD_CODES: Final = {
-    "nonce": (Code.NONCE_ABSENT, Code.NONCE_MISMATCH),
-    "user_data": (Code.USER_DATA_ABSENT, Code.USER_DATA_MISMATCH),
-    "public_key": (Code.PUBLIC_KEY_ABSENT, Code.PUBLIC_KEY_MISMATCH),
-}
-
-
-class _Demands(NamedTuple):
-    """What the caller of one verification asked for."""
-
-    policy: Policy
-    nonce: bytes | None
-    user_data: bytes | None
-    public_key: bytes | None
-    time: TimeMode
-    document_type: DocumentType
-    allow_debug: bool
-    strict: bool
-
-    def check(self) -> None:
-        """Raise `ExpectationError` for demands that accept too much or can never be met."""
-        require_policy(self.policy)
-        require_time_mode(self.time)
-        kind: object = self.document_type
-        if not isinstance(kind, DocumentType):
-            raise Code.DOCUMENT_TYPE("document_type", got=repr(kind), expected="a DocumentType")
-        _require_bytes("expected nonce", self.nonce)
-        _require_bytes("expected user_data", self.user_data)
-        _require_bytes("expected public_key", self.public_key)
 
 
 class Verifier:
@@ -190,7 +154,7 @@ class Verifier:
         """
         trail = Trail(observer)
         try:
-            demands = _Demands(
+            demands = Demands(
                 policy=policy,
                 nonce=nonce,
                 user_data=user_data,
@@ -205,7 +169,7 @@ class Verifier:
             trail.failed(error.step, str(error))
             raise
 
-    def _verify(self, document: bytes, demands: _Demands, trail: Trail) -> VerifiedDocument:
+    def _verify(self, document: bytes, demands: Demands, trail: Trail) -> VerifiedDocument:
         # The caller's own mistakes first: they do not depend on the document.
         demands.check()
         time = demands.time
@@ -255,13 +219,7 @@ class Verifier:
             trail.passed(24, "historic: issued {}, freshness not judged", at)
 
         # (25)-(27) The caller's demands, on authentic claims.
-        apply_policy(demands.policy, claims)
-        if isinstance(demands.policy, UnsafeSkipPcrs):
-            trail.skipped(25, "WAIVED by the caller: any enclave of any AWS customer passes")
-        else:
-            trail.passed(25, "{}", _policy_name(demands.policy) if trail.heard else "")
-        _check_debug(claims, trail, allow_debug=demands.allow_debug)
-        _check_fields(claims, demands, trail)
+        demands.check_claims(claims, trail)
 
         # (28) From here on the claims are facts.
         verified = _verified(
@@ -272,58 +230,3 @@ class Verifier:
         )
         trail.passed(28)
         return verified
-
-
-def _require_bytes(name: str, value: object) -> None:
-    """Refuse text, which would never match, and nothing at all, which may be what `or b""` left."""
-    if value is not None and (not isinstance(value, bytes) or not value):
-        got = "0 bytes" if isinstance(value, bytes) else type(value).__name__
-        raise Code.EMPTY_EXPECTATION(name, got=got, expected="bytes, or None to demand nothing")
-
-
-def _check_debug(claims: Claims, trail: Trail, *, allow_debug: bool) -> None:
-    """Refuse enclaves whose memory the parent instance can read on the console (26)."""
-    if claims.document_type is not DocumentType.ENCLAVE:
-        trail.skipped(26, "not an enclave")
-        return
-    if allow_debug:
-        trail.skipped(
-            26, "DEBUG MODE, allowed by the caller" if claims.debug else "allowed by the caller"
-        )
-        return
-    for index in (0, 1, 2):
-        value = claims.pcrs.get(index)
-        if value is None:
-            raise Code.LAUNCH_PCR_ABSENT(f"PCR{index}", got="none", expected="a measurement")
-        if value == ZERO_PCR:
-            raise Code.DEBUG_MODE(f"PCR{index}", got="all zero", expected="a measurement")
-    trail.passed(26)
-
-
-def _check_fields(claims: Claims, demands: _Demands, trail: Trail) -> None:
-    """Compare what binds the document to this conversation (27)."""
-    compared: list[str] = []
-    for name, actual, wanted in (
-        ("nonce", claims.nonce, demands.nonce),
-        ("user_data", claims.user_data, demands.user_data),
-        ("public_key", claims.public_key, demands.public_key),
-    ):
-        if wanted is None:
-            continue
-        absent, mismatch = _FIELD_CODES[name]
-        if actual is None:
-            raise absent(name, got="none", expected=wanted)
-        if not hmac.compare_digest(actual, wanted):
-            raise mismatch(name, got=actual, expected=wanted)
-        compared.append(name)
-    if compared:
-        trail.passed(27, ", ".join(compared))
-    else:
-        trail.skipped(27, "nothing expected: the document may be a replay")
-
-
-def _policy_name(policy: Policy) -> str:
-    name = type(policy).__name__
-    if isinstance(policy, Pcrs):
-        return f"{name}: PCR {', '.join(map(str, policy.expected))}"
-    return name

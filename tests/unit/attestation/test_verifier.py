@@ -24,11 +24,9 @@ from nitrosim.attestation import (
     Pcrs,
     UnsafeSkipPcrs,
     Verifier,
+    demands,
     p384,
     read_unverified,
-)
-from nitrosim.attestation import (
-    verifier as verifier_module,
 )
 from nitrosim.attestation.errors import Code, ExpectationError
 from nitrosim.attestation.steps import STEPS, Outcome
@@ -385,7 +383,7 @@ def test_secrets_are_compared_in_constant_time(forge, verifier, monkeypatch):
         return hmac.compare_digest(a, b)
 
     fake = type("fake_hmac", (), {"compare_digest": staticmethod(compare)})
-    monkeypatch.setattr(verifier_module, "hmac", fake)
+    monkeypatch.setattr(demands, "hmac", fake)
     monkeypatch.setattr("nitrosim.attestation.policy.hmac", fake)
     verifier.verify(
         forge.document(public_key=b"key"),
