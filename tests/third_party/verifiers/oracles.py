@@ -139,6 +139,8 @@ def _openssl() -> Program:
 
 
 def _java() -> Program:
+    if shutil.which("java") is None:
+        raise programs.UnavailableError("java", "needs java: apt-get install default-jdk-headless")
     return Program(("java", "-Xshare:auto", "-cp", str(programs.java("Judge")), "Judge"))
 
 

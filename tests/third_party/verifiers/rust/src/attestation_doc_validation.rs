@@ -6,7 +6,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{content_of, Job, Verdict};
+use crate::{content, Job, Verdict};
 use sha2::{Digest, Sha256};
 
 /// SHA-256 of the root certificate of the commercial partition, as AWS publishes it.
@@ -37,11 +37,11 @@ pub fn judge(job: &Job) -> Verdict {
     NOW_MS.store(job.time_ms, Ordering::Relaxed);
     let judged = if job.root == CORPUS {
         attestation_doc_validation_corpus::validate_and_parse_attestation_doc(&job.document)
-            .map(|document| content_of!(document))
+            .map(|document| content(&document))
             .map_err(|error| error.to_string())
     } else if format!("{:x}", Sha256::digest(&job.root)) == AWS {
         attestation_doc_validation::validate_and_parse_attestation_doc(&job.document)
-            .map(|document| content_of!(document))
+            .map(|document| content(&document))
             .map_err(|error| error.to_string())
     } else {
         return Verdict::Unsupported("the root is built in".into());

@@ -8,6 +8,7 @@ mod attestation_doc_validation;
 mod aws_nitro_enclaves_cose;
 mod nsm_nitro_enclave_utils;
 
+use ::nsm_nitro_enclave_utils::api::{nsm::AttestationDoc, ByteBuf};
 use serde_json::{json, Value};
 use std::any::Any;
 use std::collections::BTreeMap;
@@ -30,39 +31,20 @@ pub enum Verdict {
 }
 
 /// What a verifier read in a document that it accepts; bytes are in hex, absent ones null.
-pub fn content(
-    module_id: &str,
-    timestamp_ms: u64,
-    pcrs: BTreeMap<String, String>,
-    fields: [Option<&[u8]>; 3],
-) -> Value {
-    let [public_key, user_data, nonce] = fields.map(|field| field.map(hex::encode));
+pub fn content(document: &AttestationDoc) -> Value {
+    let pcrs = document.pcrs.iter();
+    let digits = |field: &Option<ByteBuf>| field.as_ref().map(hex::encode);
     json!({
-        "module_id": module_id,
-        "timestamp_ms": timestamp_ms,
-        "pcrs": pcrs,
-        "public_key": public_key,
-        "user_data": user_data,
-        "nonce": nonce,
+        "module_id": document.module_id,
+        "timestamp_ms": document.timestamp,
+        "pcrs": pcrs
+            .map(|(index, value)| (index.to_string(), hex::encode(value)))
+            .collect::<BTreeMap<_, _>>(),
+        "public_key": digits(&document.public_key),
+        "user_data": digits(&document.user_data),
+        "nonce": digits(&document.nonce),
     })
 }
-
-/// The two verifiers of documents share a type, but not its version: so this is no function.
-macro_rules! content_of {
-    ($document:expr) => {{
-        let document = $document;
-        let pcrs = document.pcrs.iter();
-        crate::content(
-            &document.module_id,
-            document.timestamp,
-            pcrs.map(|(index, value)| (index.to_string(), hex::encode(value)))
-                .collect(),
-            [&document.public_key, &document.user_data, &document.nonce]
-                .map(|field| field.as_ref().map(|bytes| bytes.as_slice())),
-        )
-    }};
-}
-pub(crate) use content_of;
 
 fn parse(line: &str) -> (String, Job) {
     let fields: Vec<&str> = line.split('\t').collect();
