@@ -40,6 +40,7 @@ _KEY_ID_BYTES: Final = 20
 
 DIGITAL_SIGNATURE: Final = 0x80
 KEY_CERT_SIGN: Final = 0x04
+CRL_SIGN: Final = 0x02
 
 
 def read_extensions(wrapper: Cursor) -> Extensions:

@@ -5,9 +5,10 @@ certificates name places of lists in S3 (some answer 403). So nothing is fetched
 here: a caller who does have lists passes their DER, and they are applied by issuer
 and serial number (RFC 5280 section 6.3).
 
-A list must be signed by the CA whose certificates it is about, with the one
-algorithm of this PKI, be complete (no critical extension, such as that of a
-delta list), and be current at the evaluation time. A list that cannot be used is an
+A list must be signed by the CA whose certificates it is about, which must be allowed to
+sign lists (cRLSign; instance CAs of AWS are not), with the one algorithm of this PKI, be
+complete (no critical extension, such as that of a delta list), and be current at the
+evaluation time. A list that cannot be used is an
 error and never ignored; the list of a CA outside the chain does not concern it.
 """
 
@@ -28,6 +29,7 @@ from nitrosim.attestation.certificate import (
     read_time,
 )
 from nitrosim.attestation.errors import Code
+from nitrosim.attestation.extensions import CRL_SIGN
 from nitrosim.attestation.p384 import LoadKey, in_range
 
 if TYPE_CHECKING:
@@ -107,6 +109,13 @@ def _check_list(
     entry: RevocationList, issuer: Certificate, at: datetime, load_key: LoadKey
 ) -> None:
     what = f"list of {issuer.common_name!r}"
+    usage = issuer.key_usage
+    if usage is None or not usage & CRL_SIGN:
+        raise Code.REVOCATION_LIST(
+            what,
+            got="no keyUsage" if usage is None else f"keyUsage {usage:02x}",
+            expected="a CA that may sign lists (cRLSign)",
+        )
     # The chain's keys have been checked: this one is on P-384.
     key = load_key(issuer.key_info[len(P384_KEY_PREFIX) :])
     in_bounds = in_range(entry.r) and in_range(entry.s)

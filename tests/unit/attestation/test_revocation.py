@@ -16,6 +16,9 @@ from nitrosim.attestation.errors import CertificateChainError
 @pytest.fixture
 def make(forge):
     """Return a function that makes the list of one level's CA."""
+    # Instance CAs of AWS may not sign lists; this one may.
+    usage = forge.extension("551d0f", bytes.fromhex("03020106"), critical=True)
+    forge.extend("instance", usage)
 
     def make(level, *serials, hours=1, extensions=(), entry_extensions=(), hash_=None):
         position = list(forge.levels).index(level)
@@ -64,6 +67,13 @@ def test_each_certificate_can_be_revoked(forge, make, issuer, victim):
         verify(forge, make(issuer, 1, serial, 2))
 
     assert "CERTIFICATE_REVOKED" == caught.value.code
+
+
+def test_a_list_of_a_ca_that_may_not_sign_lists_is_refused(forge, make):
+    usage = forge.extension("551d0f", bytes.fromhex("03020204"), critical=True)
+    forge.extend("instance", usage)
+    with pytest.raises(CertificateChainError, match="keyUsage 04, expected a CA that may sign"):
+        verify(forge, make("instance", 1))
 
 
 def test_a_serial_on_another_issuers_list_means_nothing(forge, make):

@@ -169,6 +169,13 @@ def long_list(forge: Forge) -> Made:
 # Lists that cannot be used
 
 
+@refuse("REVOCATION_LIST", "revocation", weight="should")
+def by_a_ca_that_may_not_sign_lists(forge: Forge) -> Made:
+    """The leaf is on the list of an instance CA of the usual kind, which lacks cRLSign: nobody
+    may issue such a list, and a list that cannot be used is not passed over."""
+    return _revoked(forge, "instance", "leaf")
+
+
 @refuse("REVOCATION_LIST", "revocation")
 def signed_by_a_stranger(forge: Forge) -> Made:
     """The regional CA's list, without our certificates, is signed by somebody else."""
