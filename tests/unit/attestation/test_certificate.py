@@ -203,7 +203,10 @@ def test_malformed_certificates_are_refused(forge, case):
 
 
 def test_cases_start_from_a_certificate_that_is_accepted(forge):
-    assert f"{forge.module}.{forge.region}.corpus.test" == read_certificate(forge.chain()[-1]).common_name
+    assert (
+        f"{forge.module}.{forge.region}.corpus.test"
+        == read_certificate(forge.chain()[-1]).common_name
+    )
 
 
 @pytest.mark.parametrize(
