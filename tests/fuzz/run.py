@@ -63,15 +63,13 @@ class Run:
 
 def main(arguments: list[str]) -> int:
     """Fuzz or replay; return the exit status."""
-    # The package may be installed or not: the sources are here.
-    sys.path.insert(1, str(REPOSITORY))
     options = _parse(arguments)
     if options.replay:
         return _replay(options.targets[0], options.replay)
-    if importlib.util.find_spec("atheris") is None:
+    if not installed():
         print(
-            "fuzz: atheris is not installed: pip install --group fuzz (it has wheels for Linux and "
-            "few versions of Python)",
+            "fuzz: nothing done, atheris is not installed: pip install --group fuzz "
+            "(there are wheels for Linux and few versions of Python)",
             file=sys.stderr,
         )
         return 1 if _must_run() else 2
@@ -110,6 +108,11 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     if options.replay and len(options.targets) != 1:
         parser.error("--replay goes with one target")
     return options
+
+
+def installed() -> bool:
+    """Tell whether the fuzzer is there."""
+    return importlib.util.find_spec("atheris") is not None
 
 
 def _must_run() -> bool:
@@ -193,4 +196,6 @@ def _explain(run: Run) -> None:
 
 
 if __name__ == "__main__":
+    # The package may be installed or not: the sources are here.
+    sys.path.insert(1, str(REPOSITORY))
     sys.exit(main(sys.argv[1:]))

@@ -38,6 +38,11 @@ def document(case: dict[str, Any]) -> bytes:
     return (CORPUS / str(case["document"])).read_bytes()
 
 
+def lists(case: dict[str, Any]) -> tuple[bytes, ...]:
+    """Return the revocation lists that a case is judged with."""
+    return tuple((CORPUS / str(name)).read_bytes() for name in case["crls"])
+
+
 @functools.cache
 def documents() -> tuple[bytes, ...]:
     """Return all documents, good and bad, without repetitions."""

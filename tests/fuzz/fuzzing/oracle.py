@@ -23,7 +23,7 @@ from nitrosim.attestation import AttestationError
 from nitrosim.attestation.errors import Code
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from datetime import datetime, timedelta
 
     from nitrosim.attestation import Claims
@@ -192,6 +192,17 @@ def check_chain(
     _check_profile(chain)
     if strict:
         _check_names(claims, chain)
+
+
+@_quietly
+def check_not_listed(claims: Claims, lists: Iterable[bytes]) -> None:
+    """Assert that no certificate is on the list of its issuer."""
+    read = [x509.load_der_x509_crl(data) for data in lists]
+    for der in (*claims.cabundle, claims.certificate):
+        certificate = x509.load_der_x509_certificate(der)
+        for crl in read:
+            listed = crl.get_revoked_certificate_by_serial_number(certificate.serial_number)
+            assert listed is None or crl.issuer != certificate.issuer
 
 
 def _check_profile(chain: list[x509.Certificate]) -> None:

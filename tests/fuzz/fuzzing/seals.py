@@ -22,6 +22,8 @@ from fuzzing.tree import Kind, Node, read, write
 from nitrosim.attestation.p384 import BadKeyError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from nitrosim.attestation.p384 import PublicKey
 
 ORDER = int(
@@ -36,7 +38,7 @@ _B = int(
     16,
 )
 _SPKI_BEFORE_POINT = 23
-_SUBJECT_PUBLIC_KEY = 6
+_SUBJECT, _SUBJECT_PUBLIC_KEY = 5, 6
 
 
 class SealKey:
@@ -93,6 +95,18 @@ def sealed_chain(chain: list[bytes]) -> list[bytes]:
     return made
 
 
+def sealed_list(crl: bytes, chain: Sequence[bytes]) -> bytes:
+    """Sign a revocation list anew if its issuer is in the chain."""
+    node = read(crl)
+    # version, algorithm, issuer
+    issuer = write(node.children[0].children[2])
+    for der in chain:
+        certificate = read(der)
+        if issuer == write(certificate.children[0].children[_SUBJECT]):
+            _seal_certificate(node, _point(certificate))
+    return write(node)
+
+
 def _seal_payload(payload: Node, *, certificates: bool) -> bytes:
     """Sign the certificates in a payload; return the leaf's point."""
     if not payload.children:
@@ -115,7 +129,10 @@ def _seal_payload(payload: Node, *, certificates: bool) -> bytes:
 
 
 def _seal_certificate(node: Node, issuer: bytes) -> bytes:
-    """Replace a certificate's signature by a seal of its issuer, itself when there is none."""
+    """Replace a certificate's signature by a seal of its issuer, itself when there is none.
+
+    Revocation lists are made of the same three parts. Return the certificate's own point.
+    """
     point = _point(node)
     if len(node.children) < 3:
         return point

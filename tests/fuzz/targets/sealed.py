@@ -14,13 +14,11 @@ keys of the PKI. Then:
 
 from __future__ import annotations
 
-import functools
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from fuzzing import library, mutation, oracle, seals
+from fuzzing import bases, library, mutation, oracle, seals
 from fuzzing.tree import read, write
 
 from nitrosim.attestation import (
@@ -32,7 +30,6 @@ from nitrosim.attestation import (
     UnsafeSkipPcrs,
     VerifiedDocument,
     Verifier,
-    read_unverified,
 )
 
 if TYPE_CHECKING:
@@ -42,9 +39,10 @@ if TYPE_CHECKING:
 HEAD = 4
 """Bytes of setting: which good document, switches, minutes (signed, 16 bits) since its time."""
 
-STRICT, LIVE, TPM, AS_IS, ANY_ROOT, NO_DEBUG, DEMANDING = (1 << bit for bit in range(7))
+STRICT, LIVE, TPM, AS_IS, ANY_ROOT, NO_DEBUG, DEMANDING, LISTED = (1 << bit for bit in range(8))
 """The switches. AS_IS: certificates are not signed anew; ANY_ROOT: the document's own root is
-trusted; DEMANDING: PCRs and fields must be those of the good document."""
+trusted; DEMANDING: PCRs and fields must be those of the good document; LISTED: the revocation
+lists that came with it are given."""
 
 _LIVE = Live(max_age=timedelta(hours=1), skew=timedelta(seconds=30))
 _REMEMBERED = 8
@@ -52,20 +50,10 @@ _TAG = 6
 
 
 @dataclass(frozen=True)
-class Base:
-    """A good document, sealed; the pin of its root; the type to ask for; and what it says."""
-
-    document: bytes
-    pin: bytes
-    type: DocumentType
-    content: VerifiedDocument
-
-
-@dataclass(frozen=True)
 class Setting:
     """How an input is judged."""
 
-    base: Base
+    base: bases.Base
     switches: int
     moment: datetime
     pin: bytes
@@ -75,6 +63,7 @@ class Setting:
         return Verifier(
             [self.pin],
             now=lambda: self.moment,
+            crls=self.base.lists if self.switches & LISTED else (),
             load_key=seals.load_seal_key,
             chain_cache=remembers,
         )
@@ -99,7 +88,7 @@ _FIELDS = ("nonce", "user_data", "public_key")
 
 def seeds() -> Sequence[bytes]:
     """Return all documents of the corpus, each in a setting that suits it."""
-    position = {case["id"]: i for i, case in enumerate(library.good_cases())}
+    position = {case["id"]: i for i, case in enumerate(bases.base_cases())}
     made = []
     for i, case in enumerate(library.cases()):
         switches = (
@@ -110,8 +99,10 @@ def seeds() -> Sequence[bytes]:
             | NO_DEBUG * (not case["allow_debug"])
             | AS_IS * (i % 5 == 3)
             | DEMANDING * (i % 5 == 4)
+            | LISTED * bool(case["crls"])
         )
-        head = bytes((position.get(case["id"], i % len(position)), switches, 0, 1))
+        base = position.get(case["after"] or case["id"], i % len(position))
+        head = bytes((base, switches, 0, 1))
         made.append(head + seals.sealed(library.document(case)))
     return made
 
@@ -164,32 +155,20 @@ def target(data: bytes) -> None:
 
 _FIRST_STEP_OF_CHAIN = 13
 
-Answer: TypeAlias = "VerifiedDocument | tuple[str, int]"
-"""What was verified, or code and step of the refusal."""
-
 
 def _prepared(data: bytes) -> tuple[Setting, bytes]:
-    base = _bases()[data[0] % len(_bases())]
+    base = bases.bases()[data[0] % len(bases.bases())]
     switches = data[1]
     document = seals.sealed(data[HEAD:], certificates=not switches & AS_IS)
     pin = base.pin
     if switches & ANY_ROOT:
-        pin = _root_pin(document) or pin
+        pin = bases.root_pin(document) or pin
     minutes = int.from_bytes(data[2:HEAD], "big", signed=True)
     moment = base.content.timestamp + timedelta(minutes=minutes)
     return Setting(base, switches, moment, pin), document
 
 
-def _root_pin(document: bytes) -> bytes | None:
-    """Return the pin of the root that a document brings along, if there is one."""
-    try:
-        root = read_unverified(document).claims.cabundle[0]
-    except (AttestationError, IndexError):
-        return None
-    return hashlib.sha256(root).digest()
-
-
-def _verify(verifier: Verifier, document: bytes, setting: Setting, *, live: bool) -> Answer:
+def _verify(verifier: Verifier, document: bytes, setting: Setting, *, live: bool) -> bases.Answer:
     try:
         return verifier.verify(document, **setting.options(live=live))
     except AttestationError as error:
@@ -200,16 +179,9 @@ def _verify(verifier: Verifier, document: bytes, setting: Setting, *, live: bool
 def _verify_base(verifier: Verifier, setting: Setting) -> None:
     """Have a verifier see the good document, which it must accept if it trusts its root."""
     base = setting.base
-    if setting.pin != base.pin:
-        return
-    assert base.content == verifier.verify(
-        base.document,
-        UnsafeSkipPcrs(),
-        time=Historic(),
-        document_type=base.type,
-        allow_debug=True,
-        strict=False,
-    )
+    if setting.pin == base.pin:
+        expected = base.listed if setting.switches & LISTED else base.content
+        assert expected == bases.first_look(verifier, base.document, base.type)
 
 
 def _check(content: VerifiedDocument, document: bytes, setting: Setting) -> None:
@@ -224,6 +196,8 @@ def _check(content: VerifiedDocument, document: bytes, setting: Setting) -> None
         strict=strict,
         is_signed=lambda point, r, s, message: (r, s) == seals.seal(point, message),
     )
+    if setting.switches & LISTED:
+        oracle.check_not_listed(content, setting.base.lists)
     assert content.live == live
     assert not live or -_LIVE.skew <= setting.moment - content.timestamp <= _LIVE.max_age
     assert not strict or not content.unknown_fields
@@ -240,24 +214,3 @@ def _check(content: VerifiedDocument, document: bytes, setting: Setting) -> None
 def _measured(content: VerifiedDocument) -> dict[int, bytes]:
     """Return the registers that a policy can demand: zeros are none."""
     return {index: value for index, value in content.pcrs.items() if any(value)}
-
-
-@functools.cache
-def _bases() -> tuple[Base, ...]:
-    """Return the good documents of the corpus, sealed."""
-    made = []
-    for case in library.good_cases():
-        document = seals.sealed(library.document(case))
-        pin = _root_pin(document)
-        assert pin is not None
-        kind = DocumentType(case["document_type"])
-        content = Verifier([pin], load_key=seals.load_seal_key).verify(
-            document,
-            UnsafeSkipPcrs(),
-            time=Historic(),
-            document_type=kind,
-            allow_debug=True,
-            strict=False,
-        )
-        made.append(Base(document, pin, kind, content))
-    return tuple(made)

@@ -96,8 +96,8 @@ def test_mutants_come_to_every_step_of_the_procedure():
         answer = sealed._verify(setting.verifier(remembers=0), document, setting, live=live)
         reached.add(answer[1] if isinstance(answer, tuple) else 28)
 
-    # Seals are right in form and value, and no revocation lists are given.
-    assert set(STEPS) - {7, 21, 23} == reached
+    # Seals are right in form and in value.
+    assert set(STEPS) - {7, 23} == reached
 
 
 def test_sealing_keeps_good_documents_good():
@@ -138,8 +138,21 @@ SABOTAGE = {
     "key ids are ignored": ("sealed", chain, "check_key_ids", nothing),
     "validity is ignored": ("sealed", chain, "check_validity", nothing),
     "names are ignored": ("sealed", chain, "_agrees", lambda *_: True),
+    "revocation is ignored": ("sealed", chain, "check_revocation", lambda *_, **__: 0),
     "chains are remembered by their leaf": ("sealed", ChainCache, "chain", by_the_leaf),
 }
+
+
+GROUP = {
+    "check_roles": "role",
+    "check_extensions": "restriction",
+    "check_key_ids": "keyid",
+    "check_validity": "validity",
+    "_agrees": "name",
+    "check_revocation": "revocation",
+    "chain": "cache",
+}
+"""The group of the corpus that shows a flaw of `sealed`."""
 
 
 def breaks(module, inputs):
@@ -156,7 +169,15 @@ def breaks(module, inputs):
 def test_a_flaw_is_noticed(flaw, monkeypatch):
     name, place, attribute, replacement = SABOTAGE[flaw]
     inputs = itertools.chain(seeds(name), mutants(name, 3 * MUTANTS[name]))
-    assert next(inputs)
+    if name == "sealed":
+        # The documents made for this flaw come first, for no reason but time.
+        groups = [case["id"].partition("/")[0] for case in library.cases()]
+        meant = [
+            seed
+            for seed, group in zip(seeds(name), groups, strict=True)
+            if group == GROUP[attribute]
+        ]
+        inputs = itertools.chain(meant, inputs)
     monkeypatch.setattr(place, attribute, replacement, raising=False)
 
     assert breaks(targets.load(name), inputs)
