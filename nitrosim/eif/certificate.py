@@ -32,7 +32,8 @@ _PEM: Final = re.compile(
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
 _RUST_ESCAPES: Final = {"\0": "\\0", "\t": "\\t", "\r": "\\r", "\n": "\\n", "\\": "\\\\"}
 _GRAPHEME_EXTENDERS: Final = ("Mn", "Me")
-_NOT_TEXT: Final = "non UTF-8 string"
+_NOT_TEXT: Final = "error"
+"""What stands for a value that is a bit string (observed with the Rust package openssl 0.10.82)."""
 
 
 class SigningCertificate:

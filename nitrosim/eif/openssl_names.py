@@ -12,7 +12,7 @@ from typing import Final
 
 # ASSUMPTION: Names of certificates that are signed for enclave images use only the attributes in
 # this list; OpenSSL has names for some more, which we print with dots.
-_ATTRIBUTES: Final = {
+ATTRIBUTES: Final = {
     "2.5.4.3": "commonName",
     "2.5.4.4": "surname",
     "2.5.4.5": "serialNumber",
@@ -60,7 +60,9 @@ _ATTRIBUTES: Final = {
     "1.3.6.1.4.1.311.60.2.1.2": "jurisdictionStateOrProvinceName",
     "1.3.6.1.4.1.311.60.2.1.3": "jurisdictionCountryName",
 }
-_ALGORITHMS: Final = {
+"""Attributes of names."""
+
+ALGORITHMS: Final = {
     "1.2.840.10045.4.1": "ecdsa-with-SHA1",
     "1.2.840.10045.4.3.1": "ecdsa-with-SHA224",
     "1.2.840.10045.4.3.2": "ecdsa-with-SHA256",
@@ -87,8 +89,9 @@ _ALGORITHMS: Final = {
     "1.3.101.112": "ED25519",
     "1.3.101.113": "ED448",
 }
+"""Signature algorithms."""
 
-LONG_NAMES: Final = MappingProxyType(_ATTRIBUTES | _ALGORITHMS)
+LONG_NAMES: Final = MappingProxyType(ATTRIBUTES | ALGORITHMS)
 """From an object identifier with dots to its name."""
 
 

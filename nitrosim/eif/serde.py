@@ -12,7 +12,7 @@ bytes it has:
 * keys of free-form objects are kept sorted, by bytes;
 * compact output has no blanks, pretty output two per level and ``[]`` and ``{}`` for what is
   empty; text is UTF-8, and only quotes, backslashes and control characters are escaped;
-* floating-point numbers always have a point or an exponent, and no ``+`` or zeros in the latter.
+* floating-point numbers always have a point or an exponent, the latter with a sign and no zeros.
 """
 
 from __future__ import annotations
@@ -156,7 +156,9 @@ def _float(value: float) -> str:
     if _POINT_FROM <= exponent < 0:
         return f"{sign}0.{'0' * (-exponent - 1)}{whole}{fraction}"
     point = "." if fraction else ""
-    return f"{sign}{whole}{point}{fraction}e{exponent}"
+    # ASSUMPTION: nitro-cli writes 1e100 as 1e+100, as serde_json does since it formats numbers
+    # with zmij (seen in 1.0.154); with older versions of it the plus is missing.
+    return f"{sign}{whole}{point}{fraction}e{exponent:+d}"
 
 
 def _check_levels(value: Json) -> None:

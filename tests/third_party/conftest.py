@@ -84,8 +84,9 @@ def _built(
     tool: str,
     command: tuple[str, ...],
     build: Callable[[Path], None],
+    static: bool = True,
 ) -> Path:
-    """Return the static program made of `sources` by `command`, calling `build` if it is not there.
+    """Return the program made of `sources` by `command`, calling `build` if it is not there.
 
     `build` gets the path to write. Safe with several test processes at once.
     """
@@ -103,7 +104,7 @@ def _built(
         if not program.exists():
             scratch = program.with_suffix(".new")
             build(scratch)
-            assert _is_static(scratch)
+            assert _is_static(scratch) or not static
             scratch.replace(program)
     return program
 
@@ -135,6 +136,24 @@ def rust_program() -> Path:
 
     sources = [folder / "Cargo.toml", folder / "Cargo.lock", *sorted(folder.glob("src/*.rs"))]
     return _built(folder, "third-party", sources, tool="cargo", command=_RUST_BUILD, build=build)
+
+
+@pytest.fixture(scope="session")
+def official_eif() -> Path:
+    """Return the program around the official crate for Enclave Image Files, `rust_eif/src`."""
+    folder = HERE / "rust_eif"
+    command = (*_RUST_BUILD[:-1], "--quiet")
+
+    def build(target: Path) -> None:
+        _demand_rust(folder)
+        _fetch(("cargo", "fetch", "--locked"), folder)
+        _run(command, folder, CARGO_TARGET_DIR="target")
+        shutil.copy2(folder / "target" / "release" / "official-eif", target)
+
+    sources = [folder / "Cargo.toml", folder / "Cargo.lock", folder / "src" / "main.rs"]
+    return _built(
+        folder, "official-eif", sources, tool="cargo", command=command, build=build, static=False
+    )
 
 
 def _demand_rust(folder: Path) -> None:
