@@ -43,10 +43,11 @@ class AttestationError(Exception):
     ) -> None:
         self.code: str = reason.name
         self.step: int = reason.step
-        self.what: str = what
-        self.got: str | None = None if got is None else _render(got)
-        self.expected: str | None = None if expected is None else _render(expected)
-        parts = [what]
+        # It may contain a name out of the document.
+        self.what: str = one_line(what)
+        self.got: str | None = None if got is None else one_line(got)
+        self.expected: str | None = None if expected is None else one_line(expected)
+        parts = [self.what]
         if self.got is not None:
             parts.append(f"got {self.got}")
         if self.expected is not None:
@@ -222,13 +223,17 @@ class Code(Enum):
     PUBLIC_KEY_MISMATCH = 27, PolicyError, "the public_key is another one"
 
 
-def _render(value: object) -> str:
-    """Make one printable line of a value that an attacker may have chosen."""
+def one_line(value: object) -> str:
+    """Return a value that an attacker may have chosen as one printable line of bounded length.
+
+    At most 240 characters. What is such a line already stays as it is.
+    """
     text = value.hex() if isinstance(value, bytes) else str(value)
     if not text.isprintable():
         text = text.encode("unicode_escape").decode("ascii")
     if len(text) > _MAX_RENDERED:
-        text = f"{text[:_MAX_RENDERED]}... ({len(text)} characters)"
+        end = f"... ({len(text)} characters)"
+        text = text[: _MAX_RENDERED - len(end)] + end
     return text
 
 

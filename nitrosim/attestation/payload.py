@@ -21,6 +21,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, TypedDict, TypeVar
 
 from nitrosim.attestation._cbor import CborError, Problem, Value, decode
+from nitrosim.attestation._layout import read_usual
 from nitrosim.attestation.cose import MAX_PAYLOAD_BYTES
 from nitrosim.attestation.errors import AttestationError, Code
 from nitrosim.attestation.model import PCR_BYTES, Claims, DocumentType
@@ -145,6 +146,8 @@ def _read_map(payload: bytes) -> dict[int | str, Value]:
         raise Code.PAYLOAD_MALFORMED(
             "payload", got=f"{len(payload)} bytes", expected=f"1 to {MAX_PAYLOAD_BYTES} bytes"
         )
+    if (usual := read_usual(payload)) is not None:
+        return usual
     try:
         entries = decode(payload, indefinite=True, shortest=False)
     except CborError as error:

@@ -22,6 +22,7 @@ from enum import StrEnum
 from typing import Final, TypeAlias
 
 from nitrosim.attestation.clock import utc_text
+from nitrosim.attestation.errors import one_line
 
 STEPS: Final[dict[int, str]] = {
     1: "size of the input",
@@ -73,7 +74,8 @@ class StepReport:
         number: 1..28.
         name: short description of the step, from `STEPS`.
         outcome: passed, failed or skipped.
-        detail: one printable line of facts, or the text of the error for a failed step.
+        detail: one printable line of facts, at most 240 characters, or the text of the error
+            for a failed step.
 
     """
 
@@ -108,19 +110,15 @@ class Trail:
         """
         if self._observer is not None:
             texts = (utc_text(fact) if isinstance(fact, datetime) else fact for fact in facts)
-            self._report(number, Outcome.PASSED, detail.format(*texts) if facts else detail)
+            line = one_line(detail.format(*texts) if facts else detail)
+            self._observer(StepReport(number, STEPS[number], Outcome.PASSED, line))
 
     def skipped(self, number: int, detail: str) -> None:
         """Report that the step did not apply or was waived, and why."""
-        self._report(number, Outcome.SKIPPED, detail)
+        if self._observer is not None:
+            self._observer(StepReport(number, STEPS[number], Outcome.SKIPPED, one_line(detail)))
 
     def failed(self, number: int, detail: str) -> None:
-        """Report the refusal; no further report follows."""
-        self._report(number, Outcome.FAILED, detail)
-
-    def _report(self, number: int, outcome: Outcome, detail: str) -> None:
+        """Report the refusal, by the text of its error; no further report follows."""
         if self._observer is not None:
-            # Names come out of the document and may hold anything.
-            if not detail.isprintable():
-                detail = detail.encode("unicode_escape").decode("ascii")
-            self._observer(StepReport(number, STEPS[number], outcome, detail))
+            self._observer(StepReport(number, STEPS[number], Outcome.FAILED, detail))
