@@ -27,6 +27,7 @@ from nitrosim.attestation import (
     Historic,
     Live,
     Pcrs,
+    StepReport,
     UnsafeSkipPcrs,
     VerifiedDocument,
     Verifier,
@@ -139,6 +140,7 @@ def target(data: bytes) -> None:
     live = bool(setting.switches & LIVE)
     cold = setting.verifier(remembers=0)
     answer = _verify(cold, document, setting, live=live)
+    assert answer == _observed(cold, document, setting, live=live)
     if isinstance(answer, VerifiedDocument):
         _check(answer, document, setting)
     elif answer[1] < _FIRST_STEP_OF_CHAIN:
@@ -174,6 +176,25 @@ def _verify(verifier: Verifier, document: bytes, setting: Setting, *, live: bool
     except AttestationError as error:
         oracle.check_refusal(error)
         return error.code, error.step
+
+
+def _observed(verifier: Verifier, document: bytes, setting: Setting, *, live: bool) -> bases.Answer:
+    """Verify, and assert that the reports on the way tell of the same."""
+    reports: list[StepReport] = []
+    try:
+        answer: bases.Answer = verifier.verify(
+            document, observer=reports.append, **setting.options(live=live)
+        )
+    except AttestationError as error:
+        answer = error.code, error.step
+    numbers = [report.number for report in reports]
+    assert numbers == sorted(set(numbers))
+    assert all(report.detail.isprintable() and len(report.detail) < 800 for report in reports)
+    *before, last = reports
+    assert not any(report.outcome == "failed" for report in before)
+    assert last.number == (28 if isinstance(answer, VerifiedDocument) else answer[1])
+    assert (last.outcome == "failed") == (not isinstance(answer, VerifiedDocument))
+    return answer
 
 
 def _verify_base(verifier: Verifier, setting: Setting) -> None:

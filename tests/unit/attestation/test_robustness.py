@@ -8,6 +8,7 @@ every bit outside the certificates. Mutations by the million: tests/fuzz.
 from __future__ import annotations
 
 import json
+import pickle
 import random
 import sys
 from pathlib import Path
@@ -310,6 +311,40 @@ def test_one_mutation_of_a_certificate_is_refused(signing, data):
 
     assert error is not None
     assert 13 <= error.step <= 23
+
+
+LONG = 5000 * "x"
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        pytest.param(b"\xa2" + 2 * cbor2.dumps(LONG) + b"\1\1", id="a key twice"),
+        pytest.param(cbor2.dumps({LONG: 1}), id="a field name"),
+        pytest.param(cbor2.dumps({"digest": LONG}), id="a value"),
+    ],
+)
+def test_long_texts_make_no_long_messages(payload):
+    reports = []
+    envelope = cbor2.dumps([b"\xa1\1\x38\x22", {}, payload, b"\1" * 96])
+    with pytest.raises(AttestationError) as caught:
+        VERIFIER.verify(envelope, UnsafeSkipPcrs(), observer=reports.append)
+
+    assert len(str(caught.value)) < 800
+    assert all(len(report.detail) < 800 for report in reports)
+    assert str(caught.value) == str(pickle.loads(pickle.dumps(caught.value)))
+
+
+def test_names_of_ignored_fields_make_no_long_reports(signing):
+    sign, _, verifier = signing
+    reports = []
+    document = sign(**{LONG: 1})
+    verifier.verify(
+        document, UnsafeSkipPcrs(), time=Historic(), strict=False, observer=reports.append
+    )
+
+    assert 28 == len(reports)
+    assert all(len(report.detail) <= 240 for report in reports)
 
 
 @QUICK
