@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import pytest
 
 DOCS = Path(__file__).resolve().parent.parent.parent / "docs"
+_SHOWN_FILE = re.compile(r"^<!-- file: (\S+) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def run(script: str, *, docs: Path = DOCS) -> subprocess.CompletedProcess[str]:
@@ -37,6 +39,16 @@ def test_page_of_the_command_line_is_up_to_date():
     done = run("collect_help.py")
 
     assert (0, "") == (done.returncode, done.stderr)
+
+
+def test_a_file_that_a_page_shows_is_shown_as_it_is():
+    shown = [
+        match for page in DOCS.rglob("*.md") for match in _SHOWN_FILE.findall(page.read_text())
+    ]
+
+    assert shown
+    for name, text in shown:
+        assert (DOCS.parent / name).read_text("utf-8") == text, name
 
 
 def copy_of_sources(tmp_path: Path) -> Path:

@@ -143,7 +143,7 @@ def root_ends_first(forge: Forge) -> Made:
     return _all_but(forge)
 
 
-@refuse("CERTIFICATE_EXPIRED", "chain-cache", alike="cache/root-ends-first")
+@refuse("CERTIFICATE_EXPIRED", "chain-cache", weight="should", alike="cache/root-ends-first")
 def root_expired_since(forge: Forge) -> Made:
     """The trusted root was valid when the chain was verified first, and has ended since."""
     _root_ends(forge)

@@ -41,6 +41,13 @@ def leaf_on_brainpool(forge: Forge) -> Made:
     return _leaf_on(forge, ec.BrainpoolP384R1())
 
 
+@refuse("CERTIFICATE_KEY", "algorithm-confusion", "limits")
+def leaf_on_p521(forge: Forge) -> Made:
+    """The leaf's key is on P-521, whose signatures are longer than the 96 bytes of this one."""
+    info = keys.key_info(keys.key(f"{forge.label}/p521", ec.SECP521R1()))
+    return forge.edit("leaf", "key", info).document()
+
+
 @refuse("CERTIFICATE_KEY", "algorithm-confusion")
 def leaf_with_rsa(forge: Forge) -> Made:
     """The leaf's key is an RSA key."""

@@ -137,7 +137,7 @@ def break_in_a_definite_map(forge: Forge) -> Made:
     return judged(forge.document(cbor.head(5, 9) + body + key + b"\xff"), expect={})
 
 
-@refuse("PAYLOAD_LIMIT", "limits")
+@refuse("PAYLOAD_LIMIT", "limits", weight="should")
 def many_items(forge: Forge) -> Made:
     """An unknown field holds 8,000 numbers."""
     return judged(forge.document(x=[0] * 8_000), strict=False)
@@ -612,7 +612,7 @@ def tpm_registers(forge: Forge) -> Made:
     return forge.document(forge.map(entries))
 
 
-@refuse("WRONG_DOCUMENT_TYPE", "nitrotpm")
+@refuse("WRONG_DOCUMENT_TYPE", "nitrotpm", weight="should")
 def both_kinds_of_registers(forge: Forge) -> Made:
     """pcrs and nitrotpm_pcrs side by side."""
     return forge.document(nitrotpm_pcrs=forge.pcrs())
@@ -631,7 +631,7 @@ def enclave_where_a_tpm_is_asked_for(forge: Forge) -> Made:
     return judged(forge.document(), document_type="nitrotpm")
 
 
-@refuse("WRONG_DOCUMENT_TYPE", "nitrotpm")
+@refuse("WRONG_DOCUMENT_TYPE", "nitrotpm", weight="should")
 def tpm_module_with_enclave_registers(forge: Forge) -> Made:
     """The module_id of a NitroTPM, and pcrs."""
     return forge.document(module_id=f"{forge.instance}-tpm0000000000000000")

@@ -18,7 +18,7 @@ def _at(forge: Forge, offset: timedelta) -> int:
     return int((forge.now + offset).timestamp() * 1000)
 
 
-@accept("clock-skew")
+@accept("clock-skew", weight="should")
 def clock_slower_than_the_back_dating(forge: Forge) -> Made:
     """The verifier's clock is 20 s behind: the leaf has not yet begun, within the leeway."""
     return judged(forge.document(), time=forge.now - timedelta(seconds=20))
@@ -42,7 +42,7 @@ def oldest_that_is_fresh(forge: Forge) -> Made:
     return judged(forge.document(), time=forge.now + timedelta(seconds=300))
 
 
-@accept("clock-skew")
+@accept("clock-skew", weight="should")
 def ahead_within_the_skew(forge: Forge) -> Made:
     """The module's clock is exactly as far ahead as the caller allows."""
     return judged(forge.document(), time=forge.now - timedelta(seconds=30))

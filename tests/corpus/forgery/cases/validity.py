@@ -207,7 +207,7 @@ def root_never_ends(forge: Forge) -> Made:
 # All five at one time
 
 
-@refuse("CERTIFICATE_EXPIRED", "no-validity-check")
+@refuse("CERTIFICATE_EXPIRED", "no-validity-check", weight="should")
 def root_expired(forge: Forge) -> Made:
     """The trusted root has ended a second ago."""
     return forge.change("root", end=forge.now - _SECOND).trust_own_root().document()
@@ -247,7 +247,7 @@ def leaf_ends_before_it_begins(forge: Forge) -> Made:
     return forge.change("leaf", end=forge.now - timedelta(hours=1)).document()
 
 
-@refuse("CERTIFICATE_NOT_YET_VALID", "no-validity-check")
+@refuse("CERTIFICATE_NOT_YET_VALID", "no-validity-check", weight="should")
 def root_not_yet_valid(forge: Forge) -> Made:
     """The trusted root begins in an hour."""
     return _later(forge, "root").trust_own_root().document()
