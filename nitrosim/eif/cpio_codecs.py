@@ -3,7 +3,8 @@
 The Linux kernel recognises the compression of a ramdisk by its first bytes
 (``lib/decompress.c``); the layers of container images are told apart the same way. gzip, bzip2,
 xz and lzma are in every Python; zstd is in the standard library from 3.14 on and before that in
-the package ``zstandard``, which is used when it is installed; lz4 and lzo are named in the error.
+the packages ``backports.zstd`` and ``zstandard``, either of which is used when it is installed; lz4
+and lzo are named in the error.
 
 A decoder never hands out more than it is asked for, whatever the stream claims: a few bytes can
 stand for gigabytes.

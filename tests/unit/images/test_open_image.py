@@ -13,6 +13,7 @@ import tarfile
 import pytest
 
 from nitrosim.eif.cpio import Kind
+from nitrosim.eif.cpio_codecs import UnavailableError, decoder_for
 from nitrosim.images import ImageError, open_image
 from nitrosim.images.errors import ImageCode
 
@@ -119,12 +120,9 @@ def test_layers_may_be_compressed(compress, layout, layers, contents):
 
 def _zstd_readable():
     try:
-        import zstandard  # noqa: F401, PLC0415 - optional
-    except ImportError:
-        try:
-            import compression.zstd  # noqa: F401, PLC0415 - Python 3.14
-        except ImportError:
-            return False
+        decoder_for("zstd")
+    except UnavailableError:
+        return False
     return True
 
 
