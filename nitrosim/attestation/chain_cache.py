@@ -179,12 +179,16 @@ class ChainCache:
 
     def remember(self, chain: Chain) -> None:
         """Store a chain that has verified, and each of its beginnings."""
+        root = chain.root.der
+        # Only pinned ones come here, so there are as many of them as pins.
+        if root not in self._roots:
+            with self._lock:
+                self._roots[root] = chain.path.beginning(1)
+        if not self._size:
+            return
         ders = chain.path.ders
         known = replace(chain, remembered=True)
         with self._lock:
-            self._roots[ders[0]] = chain.path.beginning(1)
-            if not self._size:
-                return
             _put(self._chains, ders, known, self._size)
             # The shortest comes last: an issuer stays at least as long as what it has issued.
             for length in range(len(ders) - 1, 1, -1):
