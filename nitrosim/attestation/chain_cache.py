@@ -181,8 +181,8 @@ class ChainCache:
         """Store a chain that has verified, and each of its beginnings."""
         root = chain.root.der
         # Only pinned ones come here, so there are as many of them as pins.
-        if root not in self._roots:
-            with self._lock:
+        with self._lock:
+            if root not in self._roots:
                 self._roots[root] = chain.path.beginning(1)
         if not self._size:
             return
