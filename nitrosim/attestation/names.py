@@ -60,16 +60,24 @@ def _usual_attribute(name: Cursor) -> tuple[bytes, str] | None:
     Accepts nothing that the way element by element would refuse, and leaves everything else to it:
     returns None and does not move.
     """
-    pos = name.pos
-    head = _USUAL_ATTRIBUTE.match(name.data, pos, name.end)
+    data, pos = name.data, name.pos
+    head = _USUAL_ATTRIBUTE.match(data, pos, name.end)
     if head is None:
         return None
-    in_set, in_sequence, in_text = name.data[pos + 1], name.data[pos + 3], name.data[pos + 10]
+    in_set, in_sequence, in_text = data[pos + 1], data[pos + 3], data[pos + 10]
+    begin = pos + 11
+    end = begin + in_text
     # Each length must agree with the one inside it, and the largest of them be a short one.
-    if not in_set == in_sequence + 2 == in_text + 9 < 0x80:
+    if not in_set == in_sequence + 2 == in_text + 9 < 0x80 or end > name.end:
         return None
-    name.pos = pos + 9
-    return head[1], _text(name)
+    try:
+        text = data[begin:end].decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    if data[pos + 9] == der.PRINTABLE_STRING and not _PRINTABLE.fullmatch(text):
+        return None
+    name.pos = end
+    return head[1], text
 
 
 def _text(name: Cursor) -> str:
