@@ -23,6 +23,7 @@ from fuzzing import mutation
 
 TARGETS = {
     "walker": "the reader for CBOR, against cbor2",
+    "layout": "payloads in their usual layout, against the reader for CBOR",
     "certificate": "the reader for certificates, against the cryptography package",
     "document": "verify, with real signatures: only what was seeded may pass",
     "sealed": "verify behind the signatures: everything is signed anew, caches warm and cold",

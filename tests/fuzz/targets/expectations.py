@@ -1,7 +1,7 @@
 """What callers give: roots in any form, and the output of builders.
 
 It comes from configuration files and other programs, so it may be anything. The first byte says
-which of the two the rest is; whatever it is, it is taken or refused with an `ExpectationError`.
+what the rest is; whatever it is, it is taken or refused with an `ExpectationError`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from fuzzing import library, oracle
 
-from nitrosim.attestation import Pcrs, Verifier
+from nitrosim.attestation import AnyOf, Pcrs, Verifier
 from nitrosim.attestation.errors import ExpectationError
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ def seeds() -> Sequence[bytes]:
         *(b"\0" + root for root in roots),
         *(b"\1" + root for root in roots),
         b"\2" + _BUILD,
+        *(b"\3" + builds for builds in (_BUILD, _BUILD + b"\n" + _BUILD, b"[%s]" % _BUILD)),
         b"\2" + json.dumps(json.loads(_BUILD)["Measurements"]).encode(),
         # Deeper than the interpreter follows.
         b"\2" + b"[" * 15_000,
@@ -46,9 +47,16 @@ def target(data: bytes) -> None:
             Verifier([given])
         elif kind == b"\1":
             Verifier([given.decode("latin-1")])
+        elif kind == b"\2":
+            _check(Pcrs.from_build(given))
         else:
-            policy = Pcrs.from_build(given)
-            assert {0, 1, 2} <= set(policy.expected) <= {0, 1, 2, 8}
-            assert all(len(value) == 48 and any(value) for value in policy.expected.values())
+            for policy in AnyOf.from_builds(given).policies:
+                assert isinstance(policy, Pcrs)
+                _check(policy)
     except ExpectationError as error:
         oracle.check_refusal(error)
+
+
+def _check(policy: Pcrs) -> None:
+    assert {0, 1, 2} <= set(policy.expected) <= {0, 1, 2, 8}
+    assert all(len(value) == 48 and any(value) for value in policy.expected.values())

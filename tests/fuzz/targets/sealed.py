@@ -148,7 +148,7 @@ def target(data: bytes) -> None:
     warm = setting.verifier(remembers=_REMEMBERED)
     _verify_base(warm, setting)
     assert answer == _verify(warm, document, setting, live=live)
-    assert answer == _verify(warm, document, setting, live=live)
+    assert answer == _observed(warm, document, setting, live=live)
     assert _verify(cold, document, setting, live=not live) == _verify(
         warm, document, setting, live=not live
     )

@@ -1,7 +1,7 @@
 """`read_unverified`: looking at a document without believing it.
 
 Whatever the bytes: what they say, or an `AttestationError` of the steps about form. What they say
-is what cbor2 reads, and whatever can be verified can be looked at.
+is what cbor2 reads, in the one envelope that it would write.
 """
 
 from __future__ import annotations
@@ -37,6 +37,10 @@ def target(data: bytes) -> None:
 def _check(seen: UnverifiedDocument, data: bytes) -> None:
     assert len(data) == seen.size
     assert (data[0] == 0xD2) == seen.envelope.tagged
+    envelope = seen.envelope
+    oracle.check_envelope(
+        data, protected=envelope.protected, payload=envelope.payload, r=envelope.r, s=envelope.s
+    )
     oracle.check_content(seen.claims, data)
     ders = (*seen.claims.cabundle, seen.claims.certificate)
     assert len(ders) == len(seen.certificates)

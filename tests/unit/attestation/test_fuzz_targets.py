@@ -10,10 +10,11 @@ import itertools
 import random
 import sys
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 
-from nitrosim.attestation import _cbor, certificate, chain, payload, revocation
+from nitrosim.attestation import _cbor, _layout, certificate, chain, payload, revocation
 from nitrosim.attestation.chain_cache import ChainCache
 from nitrosim.attestation.steps import STEPS
 
@@ -25,6 +26,7 @@ from fuzzing import library, mutation, seals, signatures, tree
 
 MUTANTS = {
     "walker": 2000,
+    "layout": 3000,
     "certificate": 3000,
     "document": 800,
     "sealed": 600,
@@ -122,12 +124,18 @@ def by_the_leaf(cache, ders):
     return next((known for key, known in cache._chains.items() if key[-1] == ders[-1]), None)
 
 
+def any_count(value):
+    return len(value) if isinstance(value, bytes) else ANY
+
+
 def nothing(*_):
     return None
 
 
 SABOTAGE = {
     "a map key may come twice": ("walker", _cbor, "_map", twice_in_a_map),
+    "names of fields are not read": ("layout", _layout, "_expect", lambda c, _, pos: pos + len(c)),
+    "a register may come twice": ("layout", _layout, "len", any_count),
     "keyUsage is not read": ("certificate", certificate, "read_key_usage", lambda _: 0x84),
     "times are not read to the second": ("certificate", certificate, "read_time", to_ten_seconds),
     "any signature is good": ("document", signatures._Key, "verify", lambda *_: True),
