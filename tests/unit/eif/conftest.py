@@ -75,7 +75,7 @@ def assemble(
     return header + struct.pack(">I", right if crc is None else crc) + body + after
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_image():
     """Return the function that assembles images."""
     return assemble
@@ -161,7 +161,7 @@ def metadata():
 
 
 def pytest_generate_tests(metafunc):
-    """Give a test that asks for `expected` one after the other of the expectations."""
-    if "expected" in metafunc.fixturenames:
+    """Give a test that asks for `vector` one after the other of the expectations."""
+    if "vector" in metafunc.fixturenames:
         known = expectations()
-        metafunc.parametrize("expected", known.values(), ids=known)
+        metafunc.parametrize("vector", known.values(), ids=known)

@@ -19,31 +19,31 @@ def keys(value):
     return None
 
 
-def test_file_is_the_one_that_is_meant(fixtures, expected):
-    data = (fixtures / expected["file"]).read_bytes()
+def test_file_is_the_one_that_is_meant(fixtures, vector):
+    data = (fixtures / vector["file"]).read_bytes()
 
-    assert expected["size"] == len(data)
-    assert expected["sha256"] == hashlib.sha256(data).hexdigest()
+    assert vector["size"] == len(data)
+    assert vector["sha256"] == hashlib.sha256(data).hexdigest()
 
 
-def test_image_is_described_as_by_nitro_cli(fixtures, expected):
-    with Eif.open(fixtures / expected["file"]) as eif:
+def test_image_is_described_as_by_nitro_cli(fixtures, vector):
+    with Eif.open(fixtures / vector["file"]) as eif:
         described = describe(eif, "1.4.4")
 
-    assert expected["describe_eif"] == described
-    assert keys(expected["describe_eif"]) == keys(described)
+    assert vector["describe_eif"] == described
+    assert keys(vector["describe_eif"]) == keys(described)
 
 
-def test_header_and_sections_are_found(fixtures, expected):
-    with Eif.open(fixtures / expected["file"]) as eif:
-        assert expected["header"] == {
+def test_header_and_sections_are_found(fixtures, vector):
+    with Eif.open(fixtures / vector["file"]) as eif:
+        assert vector["header"] == {
             "version": eif.header.version,
             "flags": eif.header.flags,
             "num_sections": eif.header.section_count,
             "crc32_stored": f"{eif.header.crc:08x}",
         }
         found = [{"type": int(section.type), "size": section.size} for section in eif.sections]
-        assert expected["sections"] == found
+        assert vector["sections"] == found
 
 
 @pytest.mark.parametrize(
