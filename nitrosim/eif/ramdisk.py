@@ -165,3 +165,14 @@ def lines(values: Sequence[str]) -> BytesContent:
     as several.
     """
     return BytesContent(b"".join(v.encode("utf-8", "surrogateescape") + b"\n" for v in values))
+
+
+def values(data: bytes) -> tuple[bytes, ...]:
+    """Return what init makes of such a file: a value for each line, which ends at its first NUL.
+
+    An empty file has no values: init then uses ``sh``, or its own PATH.
+    """
+    found = data.split(b"\n")
+    if not found[-1]:
+        found.pop()
+    return tuple(line.split(b"\0")[0] for line in found)

@@ -18,7 +18,6 @@ from typing import Final
 from nitrosim.eif.cpio import Kind
 from nitrosim.images.tree import Node, Tree
 
-_LINK_MODE: Final = 0o777
 _MADE_MODE: Final = 0o755
 _DIRECTORIES: Final = (b"dev/pts", b"dev/shm", b"proc", b"sys")
 _FILES: Final = (b".dockerenv", b"etc/resolv.conf", b"etc/hosts", b"etc/hostname", b"dev/console")
@@ -37,7 +36,7 @@ def as_container(tree: Tree, working_dir: str) -> Tree:
     for name in _FILES:
         _place(made, name, Node(Kind.FILE, layer=_TOP, mode=_MADE_MODE))
     for name, target in _LINKS:
-        _place(made, name, Node(Kind.SYMLINK, layer=_TOP, mode=_LINK_MODE, target=target))
+        _place(made, name, Node(Kind.SYMLINK, layer=_TOP, target=target))
     _make_working_directory(made, working_dir.encode("utf-8", "surrogateescape"))
     return made
 

@@ -115,7 +115,7 @@ def _node(path: bytes, found: os.stat_result, *, owners: bool, mtime: int | None
             target = os.readlink(path)  # noqa: PTH115 - bytes, which Path does not take
         except OSError as exc:
             raise unreadable(shown(path), exc) from exc
-    modified = int(found.st_mtime_ns // 1_000_000_000)
+    modified = max(found.st_mtime_ns // 1_000_000_000, 0)
     device = (0, 0)
     if kind in (Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE):
         device = (os.major(found.st_rdev), os.minor(found.st_rdev))

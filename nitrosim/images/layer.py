@@ -97,7 +97,8 @@ def _node(member: Member, file: IO[bytes], layer: int) -> Node:
         mode=member.mode,
         uid=member.uid,
         gid=member.gid,
-        mtime=member.mtime,
+        # What lies before 1970 becomes 1970, as Docker unpacks it.
+        mtime=max(member.mtime, 0),
         target=member.target if member.kind == b"2" else b"",
         device=member.device,
         content=content,

@@ -164,9 +164,11 @@ def _read(file: IO[bytes], at: int, count: int, end: int) -> bytes:
 def _check(header: bytes) -> bytes:
     """Return the type flag of a header whose checksum is right."""
     stored = _number(header[148:156], "checksum")
-    blank = header[:148] + b" " * 8 + header[156:]
-    unsigned = sum(blank)
-    if stored not in (unsigned, unsigned - 256 * sum(byte > 127 for byte in blank)):
+    unsigned = sum(header) - sum(header[148:156]) + 8 * ord(" ")
+    if stored == unsigned:
+        return header[156:157]
+    signed = unsigned - 256 * sum(byte > 127 for byte in header[:148] + header[156:])
+    if stored != signed:
         raise ImageCode.TAR_HEADER("the checksum of a tar header", got=stored, expected=unsigned)
     return header[156:157]
 

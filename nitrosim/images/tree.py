@@ -30,6 +30,7 @@ from nitrosim.images.errors import ImageCode
 _MOST_LINKS: Final = 40
 """Symbolic links that a path may lead through, as in Linux."""
 _IMPLIED_MODE: Final = 0o755
+_LINK_MODE: Final = 0o777
 
 
 class Node:
@@ -63,7 +64,8 @@ class Node:
     ) -> None:
         self.kind = kind
         self.layer = layer
-        self.mode = mode
+        # An archive may say something else, but Linux has no other mode for symbolic links.
+        self.mode = _LINK_MODE if kind is Kind.SYMLINK else mode
         self.uid = uid
         self.gid = gid
         self.mtime = mtime

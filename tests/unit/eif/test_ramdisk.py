@@ -6,7 +6,7 @@ import pytest
 
 from nitrosim.eif.cpio import BytesContent, Entry, Kind, read_content
 from nitrosim.eif.cpio_reader import read_cpio
-from nitrosim.eif.ramdisk import LINUXKIT_TIME, bootstrap_ramdisk, customer_ramdisk
+from nitrosim.eif.ramdisk import LINUXKIT_TIME, bootstrap_ramdisk, customer_ramdisk, lines, values
 
 MOUNT_POINTS = [b"rootfs/" + name for name in (b"dev", b"run", b"sys", b"var", b"proc", b"tmp")]
 FIXED = [
@@ -146,3 +146,25 @@ def test_the_same_input_gives_the_same_bytes():
         return hashlib.sha384(b"".join(archive.chunks())).digest()
 
     assert digest() == digest()
+
+
+@pytest.mark.parametrize(
+    ("data", "read"),
+    [
+        (b"", ()),
+        (b"/a\nb\n", (b"/a", b"b")),
+        (b"/a\nb", (b"/a", b"b")),
+        (b"\n", (b"",)),
+        (b"a\n\n", (b"a", b"")),
+        (b"a\0b\nc\n", (b"a", b"c")),
+        (b"a\r\n", (b"a\r",)),
+    ],
+)
+def test_files_are_read_as_init_reads_them(data, read):
+    assert read == values(data)
+
+
+def test_values_come_back_from_their_lines():
+    given = ("/bin/sh", "-c", "", "é 'x'")
+
+    assert tuple(value.encode() for value in given) == values(lines(given).data)

@@ -243,8 +243,8 @@ def test_the_ramdisk_of_an_image_never_changes(layout, make_layer):
         first, second = ramdisk(image), ramdisk(image)
     assert first == second
     assert (
-        "c74043efdea3859f9621293f2fe42c79fb72b2d6eb88c3d1"
-        "a2eedfcdb1d1686198a83f51d82c1377aaabed3b2bbc09d1"
+        "703fb2fd3b8f8daacdf9b980e7d4ea37c8ee76c3c70845ec"
+        "08da8053f93a55e199ea2162724d4fcead06d6f37b80af62"
     ) == hashlib.sha384(first).hexdigest()
 
 

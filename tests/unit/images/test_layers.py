@@ -238,6 +238,18 @@ def test_targets_that_lead_outside_are_only_text(merge, contents):
     } == contents(tree)
 
 
+def test_symbolic_links_have_the_mode_that_linux_gives_them(merge):
+    tree = merge([("l", "symlink", "x", {"mode": 0o600}), ("m", "link", "l")])
+
+    assert [0o777, 0o777] == [entry.mode for entry in tree.entries()]
+
+
+def test_times_before_1970_become_1970(merge):
+    tree = merge([("f", b"", {"mtime": -5}), ("d", {"mtime": -0.5}), ("g", b"", {"mtime": 5})])
+
+    assert [0, 0, 5] == [entry.mtime for entry in tree.entries()]
+
+
 def test_devices_and_pipes_are_kept(merge):
     tree = merge([("dev/null", "char", {"devmajor": 1, "devminor": 3}), ("pipe", "fifo")])
     _, device, pipe = tree.entries()
