@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from nitrosim.eif.errors import Code
@@ -25,8 +26,7 @@ from nitrosim.eif.openssl_names import long_name
 from nitrosim.eif.serde import Json
 
 _PEM: Final = re.compile(
-    rb"^-----BEGIN (X509 )?CERTIFICATE-----[ \t]*\r?\n"
-    rb"(.*?)^-----END \1?CERTIFICATE-----",
+    rb"^-----BEGIN ((?:X509 )?CERTIFICATE)-----[ \t\r]*\n(.*?)^-----END \1-----[ \t\r]*$",
     re.MULTILINE | re.DOTALL,
 )
 _MONTHS: Final = "JanFebMarAprMayJunJulAugSepOctNovDec"
@@ -55,11 +55,11 @@ class SigningCertificate:
         self._offset = offset
         try:
             self._certificate = x509.load_der_x509_certificate(der)
-            # The library reads these parts when they are asked for.
-            self._issuer = self._certificate.issuer
+            # The library reads these parts when they are asked for, OpenSSL does so at once.
+            self._issuer, _subject = self._certificate.issuer, self._certificate.subject
             self._begin = self._certificate.not_valid_before_utc
             self._end = self._certificate.not_valid_after_utc
-        except ValueError as error:
+        except (ValueError, x509.InvalidVersion) as error:
             raise self._error(str(error)) from error
 
     @classmethod
@@ -75,7 +75,7 @@ class SigningCertificate:
         if found is None:
             raise Code.CERTIFICATE("signing certificate", offset=offset, expected=expected)
         try:
-            der = binascii.a2b_base64(found[2], strict_mode=False)
+            der = binascii.a2b_base64(b"".join(found[2].split()), strict_mode=True)
         except binascii.Error as error:
             raise Code.CERTIFICATE(
                 f"signing certificate ({error})", offset=offset, expected=expected
@@ -92,7 +92,7 @@ class SigningCertificate:
         expected = "an EC key on P-256, P-384 or P-521"
         try:
             key = self._certificate.public_key()
-        except ValueError as error:
+        except (ValueError, UnsupportedAlgorithm) as error:
             raise Code.CERTIFICATE_KEY(
                 f"key of the signing certificate ({error})", offset=self._offset, expected=expected
             ) from error

@@ -486,6 +486,7 @@ def test_damaged_image_is_read_the_same_or_refused_by_both(crate, tmp_path, data
         assert expected == ours(path)
 
 
+@pytest.mark.filterwarnings("ignore:Parsed a serial number")
 @settings(with_program, max_examples=300)
 @given(data=st.data())
 def test_damaged_signature_that_is_read_is_read_the_same(crate, tmp_path, data):

@@ -76,6 +76,9 @@ def test_old_label_is_read():
         b"-----BEGIN CERTIFICATE-----\n",
         b"-----BEGIN CERTIFICATE-----\nA\n-----END CERTIFICATE-----\n",
         b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+        as_pem(certificate()).replace(b"\n", b"\n#\n", 1),
+        as_pem(certificate()).replace(b"-\n", b"-x\n"),
+        as_pem(certificate()).replace(b"END ", b"END X509 "),
         as_pem(certificate(), b"TRUSTED CERTIFICATE"),
         as_pem(certificate(), b"CERTIFICATE REQUEST"),
     ],
@@ -88,6 +91,25 @@ def test_key_on_no_curve_is_refused():
     read = SigningCertificate(certificate(key=RSA), offset=9)
 
     assert ("CERTIFICATE_KEY", 9) == code_of(read.public_key)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        (b"\x06\x05\x2b\x81\x04\x00\x22", b"\x06\x05\x2b\x81\x04\x00\x7f", "CERTIFICATE_KEY"),
+        (b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x07", "CERTIFICATE"),
+        (b"\x0c\x02me", b"\x0c\x02\xff\xff", "CERTIFICATE"),
+    ],
+    ids=["curve", "version", "name"],
+)
+def test_certificate_with_a_broken_part_is_refused(old, new, code):
+    der = certificate()
+    assert 1 == der.count(old)
+
+    with pytest.raises(EifError) as caught:
+        SigningCertificate(der.replace(old, new)).public_key()
+
+    assert code == caught.value.code
 
 
 def test_certificate_is_described_in_order():
