@@ -114,8 +114,9 @@ def _from_index(
     for descriptor in descriptors:
         annotations = _object_of(descriptor, "annotations")
         own = tuple(str(annotations[key]) for key in _NAME_ANNOTATIONS if key in annotations)
-        architecture = _object_of(descriptor, "platform").get("architecture")
-        if architecture == "unknown":
+        platform = _object_of(descriptor, "platform")
+        architecture = platform.get("architecture")
+        if architecture == "unknown" or platform.get("os", "linux") != "linux":
             continue
         known = own or names
         blob = _blob(store, descriptor, "a manifest")

@@ -85,7 +85,8 @@ class Layout:
         return self.root / "blobs" / name.replace(":", "/")
 
     def image(self, layers, *, compress=gzip.compress, **config):
-        stored = [self.blob(compress(layer), f"{IMAGE}layer.v1.tar+gzip") for layer in layers]
+        kind = f"{IMAGE}layer.v1.tar" if compress is bytes else f"{IMAGE}layer.v1.tar+gzip"
+        stored = [self.blob(compress(layer), kind) for layer in layers]
         configured = self.blob(_config_of(layers, **config), f"{IMAGE}config.v1+json")
         content = {"schemaVersion": 2, "config": configured, "layers": stored}
         return self.blob(json.dumps(content).encode(), f"{IMAGE}manifest.v1+json")

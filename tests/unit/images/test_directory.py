@@ -1,7 +1,11 @@
 """A plain directory is a root file system as good as an image."""
 
+import io
 import os
 import socket
+import subprocess
+import sys
+import tarfile
 
 import pytest
 
@@ -133,3 +137,67 @@ def test_a_directory_that_is_not_there_is_an_error(tmp_path):
     with pytest.raises(ImageError) as caught:
         opened(tmp_path / "file")
     assert "FILE_UNREADABLE" == caught.value.code
+
+
+TAR_KINDS = {
+    tarfile.DIRTYPE: Kind.DIRECTORY,
+    tarfile.REGTYPE: Kind.FILE,
+    tarfile.SYMTYPE: Kind.SYMLINK,
+    tarfile.LNKTYPE: Kind.HARD_LINK,
+    tarfile.FIFOTYPE: Kind.FIFO,
+}
+
+
+@pytest.mark.needs("tar")
+def test_a_sorted_archive_of_gnu_tar_has_the_same_entries_in_the_same_order(folder):
+    for name in ("a", "a.b", "a-b", "ab", "A", "B", "ä", "z", "0"):
+        (folder / name).mkdir()
+        (folder / name / "z").write_bytes(name.encode())
+        (folder / name / "f.c").symlink_to("../z")
+    (folder / "a" / "linked").hardlink_to(folder / "z" / "z")
+    (folder / "ab" / "linked").hardlink_to(folder / "bin" / "hello")
+    os.mkfifo(folder / "A" / "pipe")
+    done = subprocess.run(
+        ["tar", "-c", "--sort=name", "--format=pax", "--numeric-owner", "."],
+        cwd=folder,
+        env={**os.environ, "LC_ALL": "C"},
+        check=True,
+        capture_output=True,
+    )
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as tar:
+        theirs = [
+            (
+                os.fsencode(info.name).removeprefix(b"./"),
+                TAR_KINDS[info.type],
+                info.mode,
+                (info.uid, info.gid),
+                int(info.mtime),
+                os.fsencode(info.linkname).removeprefix(b"./"),
+            )
+            for info in tar
+            if info.name != "."
+        ]
+
+    assert theirs == [
+        (
+            entry.name.rstrip(b"/"),
+            entry.kind,
+            entry.mode,
+            (entry.uid, entry.gid),
+            entry.mtime,
+            entry.target,
+        )
+        for entry in opened(folder, owners=True).entries()
+    ]
+
+
+def test_images_need_no_engine_and_nothing_of_linux():
+    script = "import sys, nitrosim.images, nitrosim.eif.ramdisk; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    unwanted = {"docker", "cryptography", "cbor2", "fcntl", "ctypes", "termios", "fake_nsm"}
+
+    assert set() == unwanted & set(done.stdout.split())
+    ours = {name.split(".")[1] for name in done.stdout.split() if name.startswith("nitrosim.")}
+    assert {"eif", "errors", "images"} == ours

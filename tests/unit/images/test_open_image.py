@@ -165,17 +165,17 @@ def test_the_architecture_chooses_among_platforms(asked, layout, layers):
     one = layout.image(layers, architecture="amd64", Cmd=["amd64"])
     other = layout.image(layers, architecture="arm64", Cmd=["arm64"])
     attestation = layout.image(layers, architecture="unknown")
+    foreign = layout.image(layers, Cmd=["windows"])
     inner = layout.nested(
         {**one, "platform": {"architecture": "amd64", "os": "linux"}},
         {**other, "platform": {"architecture": "arm64", "os": "linux"}},
         {**attestation, "platform": {"architecture": "unknown", "os": "unknown"}},
+        {**foreign, "platform": {"architecture": "amd64", "os": "windows"}},
     )
+    flat = json.loads(layout.path(inner["digest"]).read_bytes())["manifests"]
     expected = {"x86_64": "amd64", "aarch64": "arm64"}.get(asked, asked)
-    for path in (
-        layout.index(inner),
-        layout.index(*json.loads(layout.path(inner["digest"]).read_bytes())["manifests"]),
-    ):
-        with open_image(path, architecture=asked) as image:
+    for descriptors in ([inner], flat):
+        with open_image(layout.index(*descriptors), architecture=asked) as image:
             assert (expected,) == image.config.command()
             assert expected == image.config.architecture
 
@@ -451,6 +451,25 @@ def test_images_that_skopeo_writes_are_read(kind, layout, layers, contents, tmp_
         assert EXPECTED == contents(theirs)
         assert list(ours.entries()) == list(theirs.entries())
         assert ours.config.command() == theirs.config.command()
+
+
+@pytest.mark.needs("skopeo")
+@pytest.mark.skipif(not _zstd_readable(), reason="needs Python 3.14 or the package zstandard")
+def test_layers_that_skopeo_compresses_with_zstd_are_read(layout, layers, contents, tmp_path):
+    name = {"org.opencontainers.image.ref.name": "latest"}
+    layout.index({**layout.image(layers, compress=bytes), "annotations": name})
+    target = tmp_path / "copied"
+    command = ["skopeo", "--insecure-policy", "copy", "--dest-compress-format", "zstd"]
+    subprocess.run(
+        [*command, f"oci:{layout.root}:latest", f"oci:{target}:latest"],
+        check=True,
+        capture_output=True,
+    )
+    stored = (target / "blobs" / "sha256").iterdir()
+    assert any(path.read_bytes().startswith(b"\x28\xb5\x2f\xfd") for path in stored)
+
+    with open_image(target) as image:
+        assert EXPECTED == contents(image)
 
 
 @pytest.mark.needs("umoci", "root")
