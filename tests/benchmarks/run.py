@@ -3,7 +3,8 @@
     python tests/benchmarks/run.py [--row N]... [--quick] [--markdown] [--json FILE]
 
 Exit status 1 if a gate is broken. How it is measured is in method.py, what in the modules beside
-it: start.py (rows 3, 4), nsm.py (7, 9, 10), verify.py (11, 12), vsock.py (13, 14, 15).
+it: start.py (rows 3, 4), nsm.py (7, 9, 10), verify.py (11, 12), vsock.py (13, 14, 15),
+eif.py (16, 17).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import eif
 import machine
 import nsm
 import start
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 
     from method import Figure
 
-_STARTS = {3: start.launcher, 4: start.python_api}
+_WITH_FOLDER = {3: start.launcher, 4: start.python_api, 16: eif.measure, 17: eif.headers}
 _ALONE = {11: verify.cold, 12: verify.cached}
 _INSIDE = {
     7: nsm.get_random,
@@ -40,7 +42,7 @@ _INSIDE = {
     14: vsock.throughput,
     15: vsock.round_trip,
 }
-_ROWS = sorted({**_STARTS, **_ALONE, **_INSIDE})
+_ROWS = sorted({**_WITH_FOLDER, **_ALONE, **_INSIDE})
 _QUICK = Method(slices=FEWEST_SLICES, attempts=1, scale=0.2)
 _HEADINGS = ("row", "quantity", "ratio", "goal", "gate", "verdict", "spread", "medians")
 
@@ -56,7 +58,7 @@ def main(arguments: list[str]) -> int:
     inside = set(rows) & set(_INSIDE)
     with tempfile.TemporaryDirectory(prefix="nitrosim-bench-") as folder:
         Path(folder).chmod(0o755)
-        for figure in _measure_starts(rows, Path(folder), method):
+        for figure in _measure_with_folder(rows, Path(folder), method):
             _progress(figure)
             figures.append(figure)
         for row in (row for row in _ALONE if row in rows):
@@ -91,9 +93,9 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _measure_starts(rows: Iterable[int], folder: Path, method: Method) -> Iterator[Figure]:
-    for row in (row for row in _STARTS if row in rows):
-        measure: Callable[[Path, Method], Iterator[Figure]] = _STARTS[row]
+def _measure_with_folder(rows: Iterable[int], folder: Path, method: Method) -> Iterator[Figure]:
+    for row in (row for row in _WITH_FOLDER if row in rows):
+        measure: Callable[[Path, Method], Iterator[Figure]] = _WITH_FOLDER[row]
         with contextlib.closing(measure(folder, method)) as figures:
             yield from figures
 
