@@ -58,6 +58,10 @@ class Claims:
     nonce: bytes | None
     unknown_fields: tuple[str, ...] = ()
 
+    def __hash__(self) -> int:
+        # The registers are a mapping, which has none.
+        return hash((self.module_id, self.timestamp_ms, self.nonce))
+
     @property
     def timestamp(self) -> datetime:
         """Time of issue, UTC, to the millisecond."""
@@ -101,6 +105,9 @@ class VerifiedDocument(Claims):
 
     def __init__(self, *_arguments: object, **_fields: object) -> None:
         raise TypeError("only Verifier.verify makes a VerifiedDocument, out of verified bytes")
+
+    def __hash__(self) -> int:
+        return Claims.__hash__(self)
 
     def __copy__(self) -> Self:
         return self

@@ -12,6 +12,7 @@ import random
 import sys
 
 import atheris
+
 import targets
 from fuzzing import mutation
 

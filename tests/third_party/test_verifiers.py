@@ -21,15 +21,13 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from forgery import keys
 from forgery.forge import Forge
+from verifiers import findings, programs
+from verifiers.asking import Answer, Program
+from verifiers.jobs import CORPUS, Case, corpus, real
+from verifiers.oracles import ORACLES, PARTS
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
-sys.path.insert(0, str(HERE))
-
-from verifiers import findings, programs  # noqa: E402 - found through the line above
-from verifiers.asking import Answer, Program  # noqa: E402
-from verifiers.jobs import CORPUS, Case, corpus, real  # noqa: E402
-from verifiers.oracles import ORACLES, PARTS  # noqa: E402
 
 RECORD = findings.read_record()
 

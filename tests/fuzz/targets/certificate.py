@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from cryptography import x509
-from fuzzing import library, oracle
 
+from fuzzing import library, oracle
 from nitrosim.attestation.certificate import CertificateError, read_certificate
 
 if TYPE_CHECKING:

@@ -13,9 +13,9 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import cbor2
+
 from fuzzing import library, oracle, seals, signatures
 from fuzzing.tree import Kind, read
-
 from nitrosim.attestation import (
     AttestationError,
     DocumentType,

@@ -12,7 +12,6 @@ import json
 from typing import TYPE_CHECKING
 
 from fuzzing import library, oracle
-
 from nitrosim.attestation import AnyOf, Pcrs, Verifier
 from nitrosim.attestation.errors import ExpectationError
 

@@ -15,7 +15,6 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 from fuzzing import library
-
 from nitrosim.attestation import (
     AttestationError,
     DocumentType,

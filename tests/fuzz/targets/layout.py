@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fuzzing import library, oracle
-
 from nitrosim.attestation._cbor import CborError, decode
 from nitrosim.attestation._layout import read_usual
 

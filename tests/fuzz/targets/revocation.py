@@ -13,8 +13,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA384
 from cryptography.hazmat.primitives.serialization import Encoding
-from fuzzing import library, oracle
 
+from fuzzing import library, oracle
 from nitrosim.attestation import AttestationError
 from nitrosim.attestation.revocation import RevocationList, read_revocation_lists
 

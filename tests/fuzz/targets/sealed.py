@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any
 
 from fuzzing import bases, library, mutation, oracle, seals
 from fuzzing.tree import read, write
-
 from nitrosim.attestation import (
     AttestationError,
     DocumentType,

@@ -9,7 +9,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from fuzzing import library, oracle
-
 from nitrosim.attestation import AttestationError, UnverifiedDocument, read_unverified
 
 if TYPE_CHECKING:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import cbor2
-from fuzzing import library, oracle
 
+from fuzzing import library, oracle
 from nitrosim.attestation._cbor import CborError, Problem, decode
 
 if TYPE_CHECKING:

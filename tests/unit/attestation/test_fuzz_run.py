@@ -9,9 +9,6 @@ from pathlib import Path
 import pytest
 
 FUZZ = Path(__file__).resolve().parents[2] / "fuzz"
-# The command is a script beside the packages it uses, none of them on the path of tests.
-sys.path.append(str(FUZZ))
-
 QUIET = """
 import sys
 print("#9\\tDONE   cov: 104 ft: 250 corp: 61/9Kb lim: 4096 exec/s: 3 rss: 70Mb")

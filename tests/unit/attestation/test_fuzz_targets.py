@@ -8,21 +8,16 @@ from __future__ import annotations
 import functools
 import itertools
 import random
-import sys
 from pathlib import Path
 from unittest.mock import ANY
 
 import pytest
 
+import targets
+from fuzzing import library, mutation, seals, signatures, tree
 from nitrosim.attestation import _cbor, _layout, certificate, chain, payload, revocation
 from nitrosim.attestation.chain_cache import ChainCache
 from nitrosim.attestation.steps import STEPS
-
-# The fuzzer's tools are not on the path of tests.
-sys.path.append(str(Path(__file__).resolve().parents[2] / "fuzz"))
-
-import targets
-from fuzzing import library, mutation, seals, signatures, tree
 
 MUTANTS = {
     "walker": 2000,

@@ -84,3 +84,10 @@ def test_signature_of_its_type_promises_nothing():
     parameters = inspect.signature(VerifiedDocument).parameters.values()
 
     assert {"VAR_POSITIONAL", "VAR_KEYWORD"} == {parameter.kind.name for parameter in parameters}
+
+
+def test_a_document_can_be_a_member_of_a_set(forge):
+    verifier = Verifier([forge.root], now=lambda: forge.now)
+    document, again = (verifier.verify(forge.document(), UnsafeSkipPcrs()) for _ in range(2))
+
+    assert 1 == len({document, again})

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import pickle
 import random
-import sys
 from pathlib import Path
 
 import cbor2
@@ -19,6 +18,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from forgery.forge import Forge
+from fuzzing import mutation
+from fuzzing.tree import Kind, Node, cbor_head, read, read_number, write
 from nitrosim.attestation import (
     AttestationError,
     DocumentType,
@@ -27,12 +28,6 @@ from nitrosim.attestation import (
     Verifier,
     read_unverified,
 )
-
-# The fuzzer's tools are not on the path of tests.
-sys.path.append(str(Path(__file__).resolve().parents[2] / "fuzz"))
-
-from fuzzing import mutation
-from fuzzing.tree import Kind, Node, cbor_head, read, read_number, write
 
 CORPUS = Path(__file__).resolve().parents[3] / "fixtures" / "attestation"
 INDEX = json.loads((CORPUS / "index.json").read_text("ascii"))
