@@ -12,7 +12,7 @@ from generated import main
 
 import fake_nsm
 import nitrosim
-from nitrosim import attestation
+from nitrosim import attestation, eif
 
 #: Names for values, which have no docstring at run time.
 _VALUES = {
@@ -54,7 +54,7 @@ def _package(package: ModuleType) -> str:
 
 
 def _render() -> str:
-    return "\n\n".join(_package(package) for package in (nitrosim, attestation, fake_nsm))
+    return "\n\n".join(_package(package) for package in (nitrosim, attestation, eif, fake_nsm))
 
 
 if __name__ == "__main__":

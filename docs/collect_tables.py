@@ -1,5 +1,5 @@
 # noqa: INP001 - a script, not a package
-"""Write the tables that are data of the program into errors.md, compatibility.md and verify.md."""
+"""Write the tables that are data of the program into the pages about them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,8 @@ from generated import main
 from nitrosim.attestation.errors import Code
 from nitrosim.attestation.steps import STEPS
 from nitrosim.cli.main import main as nitrosim
+from nitrosim.eif.cpio_errors import CpioCode
+from nitrosim.eif.errors import Code as EifCode
 
 
 def _errors() -> str:
@@ -34,6 +36,16 @@ def _steps() -> str:
     return "\n".join(rows)
 
 
+def _image_errors() -> str:
+    rows = [f"| `{code.name}` | {code.meaning} |" for code in (*EifCode, *CpioCode)]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])
+
+
 if __name__ == "__main__":
-    pages = {"errors.md": _errors(), "compatibility.md": _compatibility(), "verify.md": _steps()}
+    pages = {
+        "errors.md": _errors(),
+        "compatibility.md": _compatibility(),
+        "verify.md": _steps(),
+        "eif.md": _image_errors(),
+    }
     sys.exit(main(pages, description=__doc__))

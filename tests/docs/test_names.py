@@ -10,7 +10,7 @@ import pytest
 
 import fake_nsm
 import nitrosim
-from nitrosim import attestation
+from nitrosim import attestation, eif
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 #: Names for values and types, which have no docstring at run time.
@@ -18,7 +18,7 @@ VALUES = {"__version__", "Clock", "Entropy"}
 
 
 def public_names():
-    for package in (nitrosim, attestation, fake_nsm):
+    for package in (nitrosim, attestation, eif, fake_nsm):
         for name in package.__all__:
             yield pytest.param(package, name, id=f"{package.__name__}.{name}")
 
