@@ -23,7 +23,6 @@ from nitrosim.eif.cpio import (
     MAGIC_WITH_CHECKSUM,
     PATH_MAX,
     TRAILER,
-    BytesContent,
     Content,
     Entry,
     Kind,
@@ -217,8 +216,3 @@ def _target(source: Source, size: int) -> bytes:
             CpioCode.CPIO_LINK_LENGTH, "the target of a symbolic link", offset=start, got=target
         )
     return target
-
-
-def content_in_memory(entry: Entry) -> BytesContent:
-    """Return the content of an entry as one that outlives its place in the archive."""
-    return BytesContent(b"".join(entry.content.chunks()))

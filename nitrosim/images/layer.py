@@ -22,6 +22,7 @@ _META: Final = b".wh..wh."
 _OPAQUE: Final = b".wh..wh..opq"
 _KINDS: Final = {
     b"0": Kind.FILE,
+    b"1": Kind.HARD_LINK,
     b"2": Kind.SYMLINK,
     b"3": Kind.CHARACTER_DEVICE,
     b"4": Kind.BLOCK_DEVICE,
@@ -78,7 +79,7 @@ def apply_layer(tree: Tree, archive: Blob, number: int) -> int:
         if _split(member.name)[1].startswith(_WHITEOUT):
             continue
         if member.kind == b"1":
-            tree.link(member.name, member.target, number)
+            tree.link(member.name, member.target, _node(member, archive.file, number))
         else:
             tree.put(member.name, _node(member, archive.file, number))
     return sum(member.size for member in members)

@@ -104,10 +104,11 @@ class Tree:
         else:
             folder.children[parts[-1]] = node
 
-    def link(self, name: bytes, target: bytes, layer: int) -> None:
+    def link(self, name: bytes, target: bytes, attributes: Node) -> None:
         """Give the file that is called `target` the further name `name`.
 
-        Raises TREE_LINK if there is no such file.
+        A hard link of the same layer changes the owner, mode and time of the file to its own
+        `attributes`, as Docker does it. Raises TREE_LINK if there is no such file.
         """
         node = self.find(target)
         if node is None or node.is_directory:
@@ -119,7 +120,9 @@ class Tree:
         parts = split_name(name)
         if not parts:
             raise ImageCode.TREE_PATH("the name of a hard link", got=name)
-        self._folder(parts[:-1], layer).children[parts[-1]] = node
+        if node.layer == attributes.layer and node.kind is not Kind.SYMLINK:
+            _take_attributes(node, attributes)
+        self._folder(parts[:-1], attributes.layer).children[parts[-1]] = node
 
     def remove(self, name: bytes) -> None:
         """Take away what is called so, with all below it; nothing happens if there is nothing."""
@@ -172,7 +175,8 @@ class Tree:
                 continue
             if found is None or not found.is_directory:
                 # DEVIATION: Docker gives a directory that a layer implies and does not write down
-                # the time at which it unpacks the layer; here such a directory has the time 0.
+                # mode 0755 and the time at which it unpacks the layer, even if a lower layer has
+                # the directory; here that directory stays as it is, and a new one has the time 0.
                 found = path[-1].children[part] = Node(Kind.DIRECTORY, layer=layer)
             path.append(found)
         return path[-1]

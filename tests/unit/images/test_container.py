@@ -175,7 +175,7 @@ def test_the_ramdisk_of_an_image_is_in_linuxkits_order(layout, make_layer):
         ("etc", {"mtime": 6}),
         ("etc/hosts", b"mine"),
         ("etc/passwd", b"root", {"mtime": 7}),
-        ("usr/bin/hi", "link", "hello"),
+        ("usr/bin/hi", "link", "hello", {"mtime": 5}),
     )
     with open_image(layout.index(layout.image([layer]))) as image:
         entries = list(read_cpio(ramdisk(image)))

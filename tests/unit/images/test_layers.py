@@ -152,6 +152,18 @@ def test_hard_links_are_one_file_with_several_names(merge, contents):
     } == contents(tree)
 
 
+def test_a_hard_link_changes_the_attributes_of_its_file(merge):
+    tree = merge([("f", b"x", {"mode": 0o600}), ("g", "link", "f", {"mode": 0o640, "uid": 3})])
+
+    assert [(0o640, 3), (0o640, 3)] == [(entry.mode, entry.uid) for entry in tree.entries()]
+
+
+def test_a_hard_link_to_a_lower_layer_changes_nothing(merge):
+    tree = merge([("f", b"x", {"mode": 0o600})], [("g", "link", "f", {"mode": 0o640, "uid": 3})])
+
+    assert [(0o600, 0), (0o600, 0)] == [(entry.mode, entry.uid) for entry in tree.entries()]
+
+
 def test_a_hard_link_may_lead_to_a_lower_layer(merge, contents):
     tree = merge([("f", b"data")], [("g", "link", "f")])
 
@@ -223,6 +235,14 @@ def test_a_name_that_leads_out_of_the_image_is_refused(name, kind, refusal):
 @pytest.mark.parametrize("target", ["../f", "/../f", "a/../../f"])
 def test_a_hard_link_that_leads_out_of_the_image_is_refused(target, refusal):
     assert "TREE_PATH" == refusal([("f", b""), ("l", "link", target)])
+
+
+def test_the_root_is_no_hard_link_but_can_have_attributes(merge, refusal):
+    tree = merge([(".", {"mode": 0o711}), ("f", b"")])
+
+    assert [b"f"] == [entry.name for entry in tree.entries()]
+    assert 0o711 == tree.root.mode
+    assert "TREE_PATH" == refusal([("f", b""), ("./.", "link", "f")])
 
 
 def test_a_circle_of_links_is_refused(refusal):

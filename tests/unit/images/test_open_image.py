@@ -349,6 +349,24 @@ def test_a_damaged_configuration_is_refused(change, layout, layers):
     assert "IMAGE_JSON" == refusal(layout.index(layout.image(layers, **change)))
 
 
+def test_an_index_has_an_end(layout, layers):
+    assert "IMAGE_LIMIT" == refusal(layout.index(*[layout.image(layers)] * 1025))
+
+
+def test_a_manifest_without_a_configuration_is_refused(layout):
+    described = layout.blob(b"{}", "application/vnd.oci.image.manifest.v1+json")
+
+    assert "IMAGE_JSON" == refusal(layout.index(described))
+
+
+def test_links_in_an_archive_do_not_lead_in_a_circle(saved, layers, config_of):
+    path, _, _ = saved
+    images = [{"Config": "config.json", "Layers": ["1/l.tar"]}]
+    files = {"config.json": config_of(layers[:1]), "1/l.tar": "../2/l.tar", "2/l.tar": "../1/l.tar"}
+
+    assert "IMAGE_BLOB" == refusal(docker_archive(path, images, files))
+
+
 def test_indexes_do_not_nest_for_ever(layout, layers):
     inner = layout.image(layers)
     for _ in range(6):
@@ -476,7 +494,8 @@ def test_layers_that_skopeo_compresses_with_zstd_are_read(layout, layers, conten
 def test_umoci_unpacks_to_the_same_tree(layout, make_layer, tmp_path):
     layers = [
         make_layer(
-            ("bin",), ("bin/a", b"1" * 5000, {"mode": 0o755}), ("bin/b", "link", "bin/a"),
+            ("bin",),
+            ("bin/a", b"1" * 5000, {"mode": 0o755}), ("bin/b", "link", "bin/a", {"mode": 0o755}),
             ("etc",), ("etc/x", b"x", {"uid": 1000, "gid": 7}), ("etc/y/z", b"z"),
             ("lib", "symlink", "usr/lib"), ("gone/deep/er", b""), ("opaque",), ("opaque/old", b""),
         ),
