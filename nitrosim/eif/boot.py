@@ -40,29 +40,50 @@ _NEEDED: Final = {
 }
 
 
-def check_boot(
+def check_header(header: Header, architecture: str | None) -> None:
+    """Check what the header alone says; `architecture` is what it shall boot on, None for any.
+
+    Raises:
+        EifError: `MAGIC`, `VERSION`, `ARCHITECTURE`.
+
+    """
+    if header.magic != MAGIC:
+        raise Code.MAGIC("magic", offset=0, got=header.magic, expected=MAGIC)
+    # ASSUMPTION: Versions 2 and 3 boot like version 4 without its metadata, as the specification
+    # says; QEMU boots version 4 and any later one.
+    if header.version not in _VERSIONS:
+        raise Code.VERSION(
+            "version", offset=_VERSION_OFFSET, got=header.version, expected="2, 3 or 4"
+        )
+    # ASSUMPTION: Flags other than the architecture are ignored; newer tools set some, QEMU
+    # refuses all.
+    if architecture is not None and header.architecture != architecture:
+        raise Code.ARCHITECTURE(
+            "architecture", offset=_FLAGS_OFFSET, got=header.architecture, expected=architecture
+        )
+
+
+def check_layout(
     header: Header,
     sections: Sequence[Section],
     *,
     size: int,
     signature: SignatureSection | None,
-    architecture: str | None,
 ) -> tuple[EifWarning, ...]:
-    """Check everything but the checksum and the signature; return what is odd and harmless.
+    """Check tables, sections and the form of the signature; return what is odd and harmless.
 
     Args:
         header: of the file.
         sections: of the file, found by walking through it.
         size: of the file in bytes.
         signature: of the file, or None.
-        architecture: what it shall boot on; None for any.
 
     Raises:
-        EifError: with one of the codes listed under "for what boots it", `SECTION_COUNT`,
-            `SIGNATURE_SIZE` or `SIGNATURE_INTEGER`.
+        EifError: `SECTION_COUNT`, `OFFSET_TABLE`, `SECTION_FLAGS`, `SECTION_REPEATED`,
+            `SECTION_ORDER`, `NO_KERNEL`, `NO_CMDLINE`, `NO_RAMDISK`, `NO_METADATA`,
+            `SIGNATURE_SIZE`, `SIGNATURE_INTEGER`.
 
     """
-    _check_header(header, architecture)
     warnings = _check_tables(header, sections, size)
     _check_sections(header, sections)
     if signature is not None and signature.wide_integer is not None:
@@ -84,23 +105,6 @@ def check_checksum(header: Header, actual: int) -> None:
     if header.crc != actual:
         raise Code.CRC(
             "checksum", offset=CRC_OFFSET, got=f"{header.crc:08x}", expected=f"{actual:08x}"
-        )
-
-
-def _check_header(header: Header, architecture: str | None) -> None:
-    if header.magic != MAGIC:
-        raise Code.MAGIC("magic", offset=0, got=header.magic, expected=MAGIC)
-    # ASSUMPTION: Versions 2 and 3 boot like version 4 without its metadata, as the specification
-    # says; QEMU boots version 4 and any later one.
-    if header.version not in _VERSIONS:
-        raise Code.VERSION(
-            "version", offset=_VERSION_OFFSET, got=header.version, expected="2, 3 or 4"
-        )
-    # ASSUMPTION: Flags other than the architecture are ignored; newer tools set some, QEMU
-    # refuses all.
-    if architecture is not None and header.architecture != architecture:
-        raise Code.ARCHITECTURE(
-            "architecture", offset=_FLAGS_OFFSET, got=header.architecture, expected=architecture
         )
 
 

@@ -111,7 +111,7 @@ class Code(Enum):
     CRC = "the checksum in the header is not that of the file"
 
     # Metadata
-    METADATA_JSON = "the metadata is not JSON"
+    METADATA_JSON = "the metadata is not JSON, or cannot be"
     METADATA_SCHEMA = "a field of the metadata is missing, repeated or of another type"
     CUSTOM_METADATA = "custom metadata that is not an object cannot be described"
 
@@ -132,8 +132,8 @@ class Code(Enum):
     PRIVATE_KEY = "the private key cannot be read or used"
     KMS_KEY = "a KMS key, which cannot be reached from here"
     KEY_MISMATCH = "the private key is not that of the certificate"
-    CMDLINE = "the kernel command line contains a zero byte"
-    FLAGS = "header flags that do not fit into the field"
+    CMDLINE = "the kernel command line contains a zero byte or cannot be UTF-8"
+    HEADER_FIELD = "a number does not fit into its field of the header"
 
     # The caller
     CHECK = "the caller asked for a check that does not exist"

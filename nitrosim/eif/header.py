@@ -119,20 +119,28 @@ class Header:
         )
 
     def to_bytes(self) -> bytes:
-        """Write the fields as 548 bytes."""
-        return _STRUCT.pack(
-            self.magic,
-            self.version,
-            self.flags,
-            self.default_memory,
-            self.default_cpus,
-            self.reserved,
-            self.section_count,
-            *self.offsets,
-            *self.sizes,
-            self.unused,
-            self.crc,
-        )
+        """Write the fields as 548 bytes.
+
+        Raises:
+            EifError: `HEADER_FIELD` if a number is negative or too large.
+
+        """
+        try:
+            return _STRUCT.pack(
+                self.magic,
+                self.version,
+                self.flags,
+                self.default_memory,
+                self.default_cpus,
+                self.reserved,
+                self.section_count,
+                *self.offsets,
+                *self.sizes,
+                self.unused,
+                self.crc,
+            )
+        except struct.error as error:
+            raise Code.HEADER_FIELD(f"header ({error})", got=self) from error
 
     @property
     def architecture(self) -> Architecture:

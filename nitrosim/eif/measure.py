@@ -196,13 +196,22 @@ class _Jobs:
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
             self.stop.set()
-        for thread in self._threads:
-            thread.join()
+        try:
+            self._join()
+        except BaseException:
+            # An interrupt while waiting: nobody wants the results any more.
+            self.stop.set()
+            self._join()
+            raise
         if error is None:
             if not self._threads:
                 self.results = [function(self.stop) for function in self._functions]
             if self._errors:
                 raise self._errors[0]
+
+    def _join(self) -> None:
+        for thread in self._threads:
+            thread.join()
 
     def _run(self, number: int) -> None:
         try:

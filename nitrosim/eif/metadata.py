@@ -70,23 +70,30 @@ class Metadata:
     custom: Json = None
 
     def to_bytes(self) -> bytes:
-        """Write the section's content as the official builder does."""
+        """Write the section's content as the official builder does.
+
+        Raises:
+            EifError: `METADATA_JSON` if a text has a lone surrogate, so that it cannot be UTF-8.
+
+        """
         build = self.build
-        return serde.write(
-            {
-                "ImageName": self.image_name,
-                "ImageVersion": self.image_version,
-                "BuildMetadata": {
-                    "BuildTime": build.time,
-                    "BuildTool": build.tool,
-                    "BuildToolVersion": build.tool_version,
-                    "OperatingSystem": build.operating_system,
-                    "KernelVersion": build.kernel_version,
-                },
-                "DockerInfo": serde.sort_keys(self.docker_info),
-                "CustomMetadata": serde.sort_keys(self.custom),
-            }
-        )
+        fields: dict[str, Json] = {
+            "ImageName": self.image_name,
+            "ImageVersion": self.image_version,
+            "BuildMetadata": {
+                "BuildTime": build.time,
+                "BuildTool": build.tool,
+                "BuildToolVersion": build.tool_version,
+                "OperatingSystem": build.operating_system,
+                "KernelVersion": build.kernel_version,
+            },
+            "DockerInfo": serde.sort_keys(self.docker_info),
+            "CustomMetadata": serde.sort_keys(self.custom),
+        }
+        try:
+            return serde.write(fields)
+        except UnicodeEncodeError as error:
+            raise Code.METADATA_JSON(f"metadata ({error})", expected="text") from error
 
     @classmethod
     def read(cls, data: bytes, *, offset: int = 0) -> Metadata | None:

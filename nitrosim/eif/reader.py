@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Self
 
 from nitrosim.eif import measure
-from nitrosim.eif.boot import check_boot, check_checksum
+from nitrosim.eif.boot import check_checksum, check_header, check_layout
 from nitrosim.eif.errors import Code, EifWarning
 from nitrosim.eif.header import HEADER_BYTES, Architecture, Header
 from nitrosim.eif.measure import Measurements
@@ -69,6 +69,8 @@ class Eif:
         self._measured: tuple[Measurements, int] | None = None
         self.size = len(data)
         self.header = Header.read(data)
+        if check == "boot":
+            check_header(self.header, architecture)
         self.sections = walk(data)
         self.metadata: Metadata | None = None
         self._signatures: list[SignatureSection] = []
@@ -82,12 +84,8 @@ class Eif:
         self.signature = self._signatures[-1] if self._signatures else None
         self.warnings: tuple[EifWarning, ...] = ()
         if check == "boot":
-            self.warnings = check_boot(
-                self.header,
-                self.sections,
-                size=self.size,
-                signature=self.signature,
-                architecture=architecture,
+            self.warnings = check_layout(
+                self.header, self.sections, size=self.size, signature=self.signature
             )
             check_checksum(self.header, self.checksum)
 

@@ -49,15 +49,16 @@ class PcrSignature:
     Attributes:
         certificate: content of a PEM file.
         cose: a COSE_Sign1 structure, unread.
-        certificate_offset: where the certificate begins in the file, in bytes.
-        cose_offset: where the structure begins in the file, in bytes.
+        certificate_offset: where the certificate begins in the file, in bytes; None outside of
+            any.
+        cose_offset: where the structure begins in the file, in bytes; None outside of any.
 
     """
 
     certificate: bytes
     cose: bytes
-    certificate_offset: int = 0
-    cose_offset: int = 0
+    certificate_offset: int | None = None
+    cose_offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -133,14 +133,7 @@ class PemSigner:
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature of a message, r then s."""
-        digest = self._algorithm.digest
-        # DEVIATION: Signatures are deterministic (RFC 6979), nitro-cli's are different each time;
-        # so an image can be built and signed again with the same bytes.
-        try:
-            scheme = ec.ECDSA(digest, deterministic_signing=True)
-        except UnsupportedAlgorithm:
-            scheme = ec.ECDSA(digest)
-        r, s = decode_dss_signature(self._key.sign(message, scheme))
+        r, s = decode_dss_signature(self._key.sign(message, _scheme(self._algorithm.digest)))
         width = self._algorithm.width
         return r.to_bytes(width, "big") + s.to_bytes(width, "big")
 
@@ -169,7 +162,13 @@ def is_kms_key(name: str) -> bool:
 
 
 def sign_pcr0(signer: Signer, pcr0: bytes) -> bytes:
-    """Sign a PCR0 of 48 bytes; returns the content of a signature section."""
+    """Sign a PCR0 of 48 bytes; returns the content of a signature section.
+
+    Raises:
+        EifError: `SIGNATURE_INVALID` if what the signer made is not a signature of its
+            certificate's key; `CERTIFICATE`, `CERTIFICATE_KEY`, or what the signer raises.
+
+    """
     protected, payload = protected_header(signer.algorithm), pcr_payload(0, pcr0)
     structure = Sign1(
         protected=protected,
@@ -177,7 +176,9 @@ def sign_pcr0(signer: Signer, pcr0: bytes) -> bytes:
         payload=payload,
         signature=signer.sign(signed_bytes(protected, payload)),
     )
-    return write_section(signer.certificate, structure.to_bytes())
+    cose = structure.to_bytes()
+    verify(PcrSignature(certificate=signer.certificate, cose=cose))
+    return write_section(signer.certificate, cose)
 
 
 def verify(entry: PcrSignature) -> VerifiedSignature:
@@ -241,6 +242,15 @@ def verify_for_boot(entry: PcrSignature, pcr0: bytes, *, at: datetime) -> Verifi
             expected=f"index 0 and {pcr0.hex()}",
         )
     return verified
+
+
+def _scheme(digest: hashes.HashAlgorithm) -> ec.ECDSA:
+    # DEVIATION: Signatures are deterministic (RFC 6979), nitro-cli's are different each time;
+    # so an image can be built and signed again with the same bytes.
+    try:
+        return ec.ECDSA(digest, deterministic_signing=True)
+    except UnsupportedAlgorithm:
+        return ec.ECDSA(digest)
 
 
 def _algorithm_of(key: ec.EllipticCurvePublicKey, offset: int | None = None) -> _Algorithm:

@@ -12,6 +12,7 @@ memory needed does not depend on the size of the image.
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -75,15 +76,13 @@ def write_eif(  # noqa: PLR0913 - an image has that many parts
         default_cpus: a number.
 
     Raises:
-        EifError: `NO_RAMDISK`, `SECTION_COUNT`, `CMDLINE`, `SIGNATURE_SIZE`, or what the signer
-            raises.
+        EifError: `NO_RAMDISK`, `SECTION_COUNT`, `CMDLINE`, `METADATA_JSON`, `HEADER_FIELD`,
+            `SIGNATURE_SIZE`, `SIGNATURE_INVALID`, or what the signer raises.
         OSError: a part cannot be read or the image not be written.
 
     """
     if not ramdisks:
         raise Code.NO_RAMDISK("ramdisks", got="none", expected="one at least")
-    if "\0" in cmdline:
-        raise Code.CMDLINE("kernel command line", got=cmdline, expected="text without NUL")
     header = Header(
         flags=AARCH64_FLAG if architecture == "aarch64" else 0,
         default_memory=default_memory,
@@ -94,7 +93,7 @@ def write_eif(  # noqa: PLR0913 - an image has that many parts
     )
     parts: list[tuple[SectionType, Content]] = [
         (SectionType.KERNEL, kernel),
-        (SectionType.CMDLINE, cmdline.encode("utf-8")),
+        (SectionType.CMDLINE, _encode(cmdline)),
         (SectionType.METADATA, metadata.to_bytes()),
         *((SectionType.RAMDISK, ramdisk) for ramdisk in ramdisks),
     ]
@@ -119,11 +118,12 @@ def sign_eif(
 
     Raises:
         EifError: the image cannot be read (as `Eif.open` with ``check="cli"``); `SECTION_COUNT`,
-            `SIGNATURE_SIZE`, or what the signer raises.
+            `SIGNATURE_SIZE`, `SIGNATURE_INVALID`, or what the signer raises.
         OSError: a file cannot be read or written.
 
     """
-    with Eif.open(path) as eif:
+    with contextlib.ExitStack() as reading:
+        eif = reading.enter_context(Eif.open(path))
         signed = eif.sections_of(SectionType.SIGNATURE)
         _check_count(len(eif.sections) - len(signed) + 1)
         section = sign_pcr0(signer, eif.measure().pcr0)
@@ -140,7 +140,10 @@ def sign_eif(
             # leaves that of the old signature there.
             # DEVIATION: When an image is signed, up to 11 stray bytes at its end are dropped;
             # nitro-cli appends the signature after them, and nothing can read the result.
-            return assembly.finish(eif.header)
+            measurements = assembly.finish(eif.header)
+            # Windows replaces no file that is mapped.
+            reading.close()
+        return measurements
 
 
 class _Assembly:
@@ -227,6 +230,16 @@ def _check_count(sections: int) -> None:
         raise Code.SECTION_COUNT(
             "sections of the image", got=sections, expected=f"at most {MAX_SECTIONS}"
         )
+
+
+def _encode(cmdline: str) -> bytes:
+    expected = "text without NUL"
+    if "\0" in cmdline:
+        raise Code.CMDLINE("kernel command line", got=cmdline, expected=expected)
+    try:
+        return cmdline.encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise Code.CMDLINE(f"kernel command line ({error})", expected=expected) from error
 
 
 def _content(content: Content) -> Iterator[bytes | memoryview]:

@@ -33,6 +33,7 @@ def test_usual_image_boots_without_warnings(make_image):
 
 def test_wrong_magic_is_refused(make_image):
     assert ("MAGIC", 0) == refusal(make_image(magic=b".EIF"))
+    assert ("MAGIC", 0) == refusal(b"\x7fELF" + b"\xff" * 1000)
 
 
 @pytest.mark.parametrize("version", [0, 1, 5, 0x0400])

@@ -1,6 +1,7 @@
 """The metadata section: its bytes, and what its reader takes and refuses."""
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -44,6 +45,13 @@ def test_keys_of_free_forms_are_sorted_by_their_bytes():
     assert ["c", "d"] == list(read.docker_info["b"][0])
     assert ["Z", "ä", "😀"] == list(read.custom)
     assert read.to_bytes().endswith('"CustomMetadata":{"Z":3,"ä":2,"😀":1}}'.encode())
+
+
+def test_text_that_cannot_be_utf_8_is_refused(metadata):
+    for about in (replace(metadata, image_name="\udc80"), replace(metadata, custom={"\ud800": 1})):
+        with pytest.raises(EifError) as caught:
+            about.to_bytes()
+        assert "METADATA_JSON" == caught.value.code
 
 
 def test_null_is_no_metadata():

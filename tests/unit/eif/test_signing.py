@@ -1,9 +1,11 @@
 """Signing PCR0 and verifying such signatures; pycose and OpenSSL's key files as outsiders."""
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from pycose.keys import EC2Key
@@ -70,6 +72,45 @@ def test_signature_is_accepted_by_pycose(signer):
 
 def test_signing_again_gives_the_same_bytes(signer):
     assert sign_pcr0(signer, PCR0) == sign_pcr0(signer, PCR0)
+
+
+def test_library_that_cannot_sign_deterministically_signs_at_random(a_signer, monkeypatch):
+    original = ec.ECDSA
+
+    def older(digest, *, deterministic_signing=False):
+        if deterministic_signing:
+            raise UnsupportedAlgorithm("as OpenSSL 3.0 says")
+        return original(digest)
+
+    monkeypatch.setattr(ec, "ECDSA", older)
+
+    assert sign_pcr0(a_signer, PCR0) != sign_pcr0(a_signer, PCR0)
+    assert verify(entry_of(a_signer)).is_over(PCR0)
+
+
+@dataclass(frozen=True)
+class DistantSigner:
+    """Signs with a key somewhere else, as anybody can write one."""
+
+    certificate: bytes
+    ask: Callable[[bytes], bytes]
+    algorithm: int = -35
+
+    def sign(self, message):
+        return self.ask(message)
+
+
+def test_any_object_with_these_three_can_sign(a_signer):
+    signer = DistantSigner(a_signer.certificate, a_signer.sign)
+
+    assert verify(entry_of(signer)).is_over(PCR0)
+
+
+@pytest.mark.parametrize("answer", [b"", bytes(96), b"\x01" * 96])
+def test_signer_that_signs_wrongly_is_found_out(a_signer, answer):
+    signer = DistantSigner(a_signer.certificate, lambda _message: answer)
+
+    assert "SIGNATURE_INVALID" == code_of(sign_pcr0, signer, PCR0)
 
 
 def test_changed_byte_makes_the_signature_invalid(a_signer):

@@ -17,6 +17,8 @@ from nitrosim.eif import Eif, EifError, PemSigner, SectionType, sign_eif, write_
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 SIGNATURE = SectionType.SIGNATURE
 
+posix = pytest.mark.skipif(os.name != "posix", reason="needs the files of a POSIX system")
+
 
 @pytest.fixture
 def write(tmp_path, metadata):
@@ -136,8 +138,16 @@ def test_image_without_ramdisk_is_refused(write):
     assert "NO_RAMDISK" == code_of(write, ramdisks=[])
 
 
-def test_zero_byte_in_the_command_line_is_refused(write):
-    assert "CMDLINE" == code_of(write, cmdline="a\0b")
+@pytest.mark.parametrize("cmdline", ["a\0b", "\0", "\udc80"])
+def test_command_line_that_cannot_be_written_is_refused(write, cmdline):
+    assert "CMDLINE" == code_of(write, cmdline=cmdline)
+
+
+@pytest.mark.parametrize("field", ["default_memory", "default_cpus"])
+@pytest.mark.parametrize("value", [-1, 1 << 64])
+def test_number_that_does_not_fit_the_header_is_refused(write, tmp_path, field, value):
+    assert "HEADER_FIELD" == code_of(write, **{field: value})
+    assert [] == list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize(("ramdisks", "signed"), [(30, False), (29, True)])
@@ -183,6 +193,7 @@ def test_new_file_has_the_permissions_of_any_new_file(write, tmp_path):
     assert (tmp_path / "other").stat().st_mode == path.stat().st_mode
 
 
+@posix
 def test_old_file_keeps_its_permissions(write):
     path, _measured = write()
     path.chmod(0o640)
@@ -202,6 +213,7 @@ def test_old_file_keeps_its_owner(write):
     assert (12345, 54321) == (path.stat().st_uid, path.stat().st_gid)
 
 
+@posix
 def test_symbolic_link_stays_one(write, tmp_path):
     (tmp_path / "folder").mkdir()
     link = tmp_path / "link.eif"
@@ -214,7 +226,7 @@ def test_symbolic_link_stays_one(write, tmp_path):
         assert 5 == len(eif.sections)
 
 
-@pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="needs /dev/null")
+@posix
 def test_device_is_written_to_and_not_replaced(write):
     _path, measured = write(Path("/dev/null"))
 
@@ -222,6 +234,7 @@ def test_device_is_written_to_and_not_replaced(write):
     assert measured == write()[1]
 
 
+@posix
 def test_pipe_gets_the_finished_image(write, tmp_path, make_image):
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
