@@ -76,7 +76,11 @@ def apply_layer(tree: Tree, archive: Blob, number: int) -> int:
                 raise ImageCode.TREE_PATH("the name of a whiteout", got=member.name)
             tree.remove(folder + b"/" + removed)
     for member in members:
-        if _split(member.name)[1].startswith(_WHITEOUT):
+        folder, base = _split(member.name)
+        if base.startswith(_WHITEOUT):
+            # The directory of a whiteout is implied, like that of a file.
+            if base == _OPAQUE or not base.startswith(_META):
+                tree.imply(folder, number)
             continue
         if member.kind == b"1":
             tree.link(member.name, member.target, _node(member, archive.file, number))

@@ -137,6 +137,10 @@ class Tree:
         if folder is not None:
             folder.children.clear()
 
+    def imply(self, name: bytes, layer: int) -> None:
+        """Make a directory, and those above it, where there is none."""
+        self._folder(split_name(name), layer)
+
     def find(self, name: bytes) -> Node | None:
         """Return what stands at exactly this path; symbolic links are not followed."""
         parts = split_name(name)

@@ -124,10 +124,15 @@ def test_an_opaque_directory_hides_what_is_below_it(position, merge, contents):
     assert {"d/": Kind.DIRECTORY, "d/new": b"2", "e": b"1"} == contents(merge(lower, upper))
 
 
-def test_a_whiteout_of_nothing_does_nothing(merge, contents):
-    whiteouts = [(".wh.a", b""), ("d/.wh.b", b""), ("d/.wh..wh..opq", b""), ("e/f/.wh.g", b"")]
+def test_a_whiteout_of_nothing_implies_only_its_directory(merge, contents):
+    whiteouts = [(".wh.a", b""), ("d/.wh.b", b""), ("e/f/.wh.g", b""), ("h/.wh..wh..opq", b"")]
 
-    assert {"e": b"1"} == contents(merge([("e", b"1")], whiteouts))
+    assert {
+        "d/": Kind.DIRECTORY,
+        "e/": Kind.DIRECTORY,
+        "e/f/": Kind.DIRECTORY,
+        "h/": Kind.DIRECTORY,
+    } == contents(merge([("e", b"1")], whiteouts))
 
 
 def test_the_leftovers_of_aufs_mean_nothing(merge, contents):
@@ -312,8 +317,8 @@ def model_of(layers):
             elif reachable and base.startswith(".wh."):
                 model = without(model, f"{folder}/{base[4:]}".lstrip("/"), itself=True)
         for name, *rest in layer:
+            model |= dict.fromkeys(parents(name.rpartition("/")[0]))
             if ".wh." not in name:
-                model |= dict.fromkeys(parents(name.rpartition("/")[0]))
                 model = without(model, name, itself=True) if rest else model
                 # The target of a link, the content of a file, None for a directory.
                 model[name] = rest[-1] if rest else None
