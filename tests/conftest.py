@@ -16,17 +16,12 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hypothesis
 import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-
-# No test is one of speed: machines are shared, and a deadline would measure the neighbours.
-hypothesis.settings.register_profile("nitrosim", deadline=None)
-hypothesis.settings.load_profile("nitrosim")
 
 # Run in a process of its own because a namespace cannot be left again. The mount is what
 # AppArmor's restriction of user namespaces forbids: there, the first call alone succeeds.
