@@ -1,4 +1,4 @@
-"""What of the corpus in `fixtures/attestation` serves as seeds."""
+"""What of the corpus in `fixtures/attestation`, and of `fixtures/eif`, serves as seeds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ from fuzzing.tree import Kind, read
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-CORPUS = Path(__file__).resolve().parents[3] / "fixtures" / "attestation"
+FIXTURES = Path(__file__).resolve().parents[3] / "fixtures"
+CORPUS = FIXTURES / "attestation"
+IMAGES = FIXTURES / "eif"
 
 
 @functools.cache
@@ -82,6 +84,11 @@ def certificates() -> tuple[bytes, ...]:
 def revocation_lists() -> tuple[bytes, ...]:
     """Return the revocation lists of the corpus."""
     return _distinct(path.read_bytes() for path in sorted((CORPUS / "crls").glob("*.der")))
+
+
+def images() -> tuple[bytes, ...]:
+    """Return the Enclave Image Files in `fixtures/eif`."""
+    return _distinct(path.read_bytes() for path in sorted(IMAGES.glob("*.eif")))
 
 
 def _distinct(found: Iterable[bytes]) -> tuple[bytes, ...]:

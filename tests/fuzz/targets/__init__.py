@@ -31,6 +31,7 @@ TARGETS = {
     "revocation": "the reader for revocation lists, against the cryptography package",
     "expectations": "what callers give: roots in any form, output of builders",
     "inspection": "the report of nitrosim inspect, as text, JSON and page",
+    "image": "the reader for Enclave Image Files, against a plain walk, zlib and cbor2",
 }
 """Name and subject of each target."""
 

@@ -29,6 +29,7 @@ MUTANTS = {
     "revocation": 3000,
     "expectations": 3000,
     "inspection": 100,
+    "image": 800,
 }
 """How many mutants each target gets here: about half a second's worth."""
 

@@ -44,7 +44,7 @@ def test_describing_an_unsigned_image_loads_neither_cryptography_nor_anything_el
 def test_images_need_nothing_of_linux(module):
     found = loaded_after(f"import nitrosim.eif.{module}")
 
-    assert set() == {"fcntl", "pty", "termios", "grp", "ctypes"} & found
+    assert set() == {"fcntl", "pty", "termios", "ctypes"} & found
 
 
 def test_every_public_name_is_there_and_no_module_is_in_its_way():

@@ -73,7 +73,7 @@ def test_pretty_form_has_two_blanks_per_level_and_nothing_in_what_is_empty():
 
 @pytest.mark.parametrize(
     ("text", "position"),
-    [("", 0), ("tru", 0), ("[1,]", 3), ("[1] x", 4), ('["ä", x]', 7), ('{"a":1 "b":2}', 7)],
+    [("", 0), ("tru", 0), ("[1] x", 4), ('["ä", x]', 7), ('{"a":1 "b":2}', 7)],
 )
 def test_place_of_an_error_is_in_bytes(text, position):
     assert position == refusal(text).position
