@@ -14,6 +14,7 @@ from nitrosim.attestation.steps import STEPS
 from nitrosim.cli.main import main as nitrosim
 from nitrosim.eif.cpio_errors import CpioCode
 from nitrosim.eif.errors import Code as EifCode
+from nitrosim.images import ImageCode
 
 
 def _errors() -> str:
@@ -36,8 +37,13 @@ def _steps() -> str:
     return "\n".join(rows)
 
 
-def _image_errors() -> str:
+def _eif_errors() -> str:
     rows = [f"| `{code.name}` | {code.meaning} |" for code in (*EifCode, *CpioCode)]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])
+
+
+def _image_errors() -> str:
+    rows = [f"| `{code.name}` | {code.meaning} |" for code in ImageCode]
     return "\n".join(["| code | meaning |", "|---|---|", *rows])
 
 
@@ -46,6 +52,7 @@ if __name__ == "__main__":
         "errors.md": _errors(),
         "compatibility.md": _compatibility(),
         "verify.md": _steps(),
-        "eif.md": _image_errors(),
+        "eif.md": _eif_errors(),
+        "images.md": _image_errors(),
     }
     sys.exit(main(pages, description=__doc__))
