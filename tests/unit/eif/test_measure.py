@@ -150,6 +150,24 @@ def test_error_in_any_part_arrives_and_leaves_no_thread(make_image, monkeypatch,
     assert before == threading.active_count()
 
 
+def test_interrupt_while_waiting_for_threads_stops_them(make_image, monkeypatch):
+    original = measuring._Jobs._join
+    waits = []
+
+    def interrupted(jobs):
+        waits.append(jobs.stop.is_set())
+        original(jobs)
+        if len(waits) == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(measuring._Jobs, "_join", interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        measured(make_image(), threads=True)
+
+    assert [False, True] == waits
+
+
 def test_certificate_is_in_pcr8(make_image, parts, make_credentials):
     certificate = make_credentials()[0]
     image = make_image((*parts, (S, write_section(certificate, b"not looked at"))))
