@@ -44,6 +44,8 @@ def read_cpio(data: IO[bytes] | bytes | memoryview, size: int | None = None) -> 
     `data` is the ramdisk in memory (it is not copied) or a file, read from where it stands for
     `size` bytes or to its end. Trailers are not reported. Raises `CpioError`.
     """
+    # DEVIATION: the kernel passes over entries of a ramdisk with names that are too long or kinds
+    # that do not exist, and over a missing trailer; here such a ramdisk is refused.
     source = open_source(data, size)
     number = 0
     while True:

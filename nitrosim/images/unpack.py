@@ -32,6 +32,9 @@ from nitrosim.eif.cpio import CHUNK, Entry, Kind
 from nitrosim.images.errors import ImageCode, shown
 from nitrosim.images.folders import Folders
 
+# DEVIATION: files that are unpacked belong to whoever unpacks them and have no set-user-ID or
+# set-group-ID bits, because anything else needs privileges; in an enclave of hardware files have
+# the owners and bits of the image.
 _NOT_APPLIED: Final = 0o6000
 """Set-user-ID and set-group-ID."""
 _ZEROS: Final = bytes(CHUNK)
@@ -135,6 +138,7 @@ class _Writer:
                 self._record(entry)
             return
         if entry.kind in (Kind.CHARACTER_DEVICE, Kind.BLOCK_DEVICE, Kind.SOCKET):
+            # DEVIATION: device nodes and sockets of an image are left out when it is unpacked.
             self.devices.append(entry)
             return
         folder = self.folders.open(parts[:-1])
@@ -172,6 +176,8 @@ class _Writer:
         for parts, entry in sorted(self._modes.items(), key=lambda item: -len(item[0])):
             folder = self.folders.open(parts)
             if folder is not None:
+                # DEVIATION: the owner of an unpacked directory may always read, write and search
+                # it, whatever mode the image gives it, so that it can be removed again.
                 os.fchmod(folder, entry.mode & 0o1777 | 0o700)
                 os.utime(folder, ns=_times(entry))
 
