@@ -16,7 +16,7 @@ from nitrosim.attestation._layout import read_usual
 FORMS = (False, True)
 
 often = settings(
-    max_examples=1000,
+    max_examples=300,
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
