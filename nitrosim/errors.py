@@ -7,6 +7,8 @@
     |-- InstanceError             the simulated instance or its hypervisor
     |-- EnclaveError              one enclave: cannot start, gone, no such name
     |   `-- EnclaveTimeoutError   what was waited for did not happen in time
+    |-- EifError                  in nitrosim.eif.errors: an Enclave Image File
+    |-- ImageError                in nitrosim.images.errors: a container image
     `-- AttestationError          in nitrosim.attestation.errors, which imports nothing of ours
 
 A message says what failed, what was got and expected, and what to do. The code
@@ -17,6 +19,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
+
+_LONGEST_LINE: Final = 240
+
+
+def one_line(text: str) -> str:
+    """Return text that a stranger may have chosen as one printable line of bounded length.
+
+    At most 240 characters. What is such a line already stays as it is.
+    """
+    if not text.isprintable():
+        text = text.encode("unicode_escape").decode("ascii")
+    if len(text) > _LONGEST_LINE:
+        end = f"... ({len(text)} characters)"
+        text = text[: _LONGEST_LINE - len(end)] + end
+    return text
 
 
 class NitroSimError(Exception):

@@ -64,6 +64,14 @@ def _reaches_package_index() -> bool:
     return probe.returncode == 0
 
 
+def _reaches_docker_engine() -> bool:
+    try:
+        asked = subprocess.run(["docker", "info"], capture_output=True, timeout=20, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+    return asked.returncode == 0
+
+
 def _real_documents() -> Path | None:
     named = os.environ.get("NITROSIM_REAL_DOCS")
     folder = Path(named) if named else REPOSITORY.parent / "shared" / "real-docs"
@@ -76,6 +84,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "root": _is_root,
     "other-user": _can_become_another_user,
     "user": _ordinary_user_available,
+    "docker": _reaches_docker_engine,
     "pypi": _reaches_package_index,
     "real-docs": lambda: _real_documents() is not None,
 }
@@ -95,7 +104,7 @@ _HINTS = {
     "go": "install Go from https://go.dev/dl and put it on PATH",
     "cargo": "install Rust from https://rustup.rs and put it on PATH",
     "cc": "apt-get install gcc libc6-dev",
-    "docker": "install Docker and let this user reach its socket",
+    "docker": "install Docker, start its engine and let this user reach its socket (DOCKER_HOST)",
 }
 
 

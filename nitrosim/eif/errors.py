@@ -9,12 +9,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
 
-from nitrosim.errors import NitroSimError
-
-_MAX_RENDERED: Final = 240
-"""Characters of an untrusted value that a message shows."""
+from nitrosim.errors import NitroSimError, one_line
 
 
 class EifError(NitroSimError):
@@ -38,11 +34,11 @@ class EifError(NitroSimError):
         got: object = None,
         expected: object = None,
     ) -> None:
-        self.what: str = what
+        self.what: str = one_line(what)
         self.offset: int | None = offset
         self.got: str | None = None if got is None else _render(got)
         self.expected: str | None = None if expected is None else _render(expected)
-        parts = [what if offset is None else f"{what}, at byte {offset}"]
+        parts = [self.what if offset is None else f"{self.what}, at byte {offset}"]
         if self.got is not None:
             parts.append(f"got {self.got}")
         if self.expected is not None:
@@ -143,12 +139,7 @@ class Code(Enum):
 
 def _render(value: object) -> str:
     """Make one printable line of a value that an attacker may have chosen."""
-    text = value.hex() if isinstance(value, bytes) else str(value)
-    if not text.isprintable():
-        text = text.encode("unicode_escape").decode("ascii")
-    if len(text) > _MAX_RENDERED:
-        text = f"{text[:_MAX_RENDERED]}... ({len(text)} characters)"
-    return text
+    return one_line(value.hex() if isinstance(value, bytes) else str(value))
 
 
 def _rebuild(

@@ -3,12 +3,8 @@
 from __future__ import annotations
 
 from enum import Enum
-from typing import Final
 
-from nitrosim.errors import NitroSimError
-
-_MAX_RENDERED: Final = 200
-"""Characters of an untrusted value that a message shows."""
+from nitrosim.errors import NitroSimError, one_line
 
 
 class ImageError(NitroSimError):
@@ -25,10 +21,10 @@ class ImageError(NitroSimError):
     def __init__(
         self, reason: ImageCode, what: str, *, got: object = None, expected: object = None
     ) -> None:
-        self.what: str = what
+        self.what: str = one_line(what)
         self.got: str | None = None if got is None else shown(got)
         self.expected: str | None = None if expected is None else shown(expected)
-        parts = [what]
+        parts = [self.what]
         if self.got is not None:
             parts.append(f"got {self.got}")
         if self.expected is not None:
@@ -85,11 +81,7 @@ class ImageCode(Enum):
 def shown(value: object) -> str:
     """Return one printable line for a value that comes from an image; names are bytes."""
     text = value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else str(value)
-    if not text.isprintable():
-        text = text.encode("unicode_escape").decode("ascii")
-    if len(text) > _MAX_RENDERED:
-        text = f"{text[:_MAX_RENDERED]}... ({len(text)} characters)"
-    return text
+    return one_line(text)
 
 
 def _rebuild(code: str, what: str, got: str | None, expected: str | None) -> ImageError:

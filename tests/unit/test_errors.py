@@ -9,6 +9,7 @@ from nitrosim.errors import (
     InstanceError,
     NitroSimError,
     Requirement,
+    one_line,
 )
 from nitrosim.hypervisor.client import _error
 
@@ -71,3 +72,12 @@ def test_what_the_hypervisor_refuses_is_the_error_of_who_is_at_fault(code, kind)
     error = _error(code, "what failed")
 
     assert (kind, code, "what failed") == (type(error), error.code, str(error))
+
+
+@pytest.mark.parametrize("text", ["", "as it is", "\x1b[2J\n", "ü" * 300, "\0" * 300, "\ud800"])
+def test_a_strangers_text_becomes_one_bounded_line_and_stays_so(text):
+    line = one_line(text)
+
+    assert line.isprintable()
+    assert len(line) <= 240
+    assert line == one_line(line)
