@@ -105,8 +105,9 @@ class Instance:
 
     def run_enclave(  # noqa: PLR0913 - these are the options of nitro-cli run-enclave
         self,
-        command: Sequence[str | os.PathLike[str]],
+        command: Sequence[str | os.PathLike[str]] | None = None,
         *,
+        eif: str | os.PathLike[str] | None = None,
         name: str | None = None,
         cid: int | None = None,
         cpu_count: int = _DEFAULT_CPUS,
@@ -121,17 +122,31 @@ class Instance:
         is the environment of the program, beside PATH. `cid` is 4 or more; the next free one
         from 16 by default. `memory_mib` and `cpu_count` are recorded, not enforced.
 
+        Or start what is in the Enclave Image File `eif`: it brings its command, environment
+        and files with it. They are unpacked into the user's cache the first time.
+
         Raises:
             EnclaveError: ``COMMAND_NOT_FOUND``, ``APP_DIR``, ``ENVIRONMENT``, ``ENCLAVE_CID``,
-                ``ENCLAVE_START``.
+                ``ENCLAVE_START``; ``ENCLAVE_SOURCE`` without command and `eif`, or with `eif` and
+                anything that it brings; ``EIF_FILE``, ``EIF_LAYOUT``, ``EIF_CACHE``.
+            EifError, ImageError: the image is damaged, or would not boot.
             HostNotSupportedError: this machine cannot run enclaves.
 
         """
-        image = image_from_command(
-            [os.fspath(word) for word in command],
-            app_dir=None if app_dir is None else Path(app_dir),
-            environment=env,
-        )
+        if eif is not None and (command, env, app_dir) == (None, None, None):
+            image = _image_from_eif(eif)
+        elif eif is None and command is not None:
+            image = image_from_command(
+                [os.fspath(word) for word in command],
+                app_dir=None if app_dir is None else Path(app_dir),
+                environment=env,
+            )
+        else:
+            raise EnclaveError(
+                "expected either a command, with env and app_dir if need be, or an image (eif), "
+                "which brings all of these",
+                code="ENCLAVE_SOURCE",
+            )
         return self.run_image(
             image,
             name=name,
@@ -289,6 +304,16 @@ class Instance:
                 self._owner.request("hello")
             raise InstanceError("the hypervisor takes no connections", code="HYPERVISOR_GONE")
         return connection
+
+
+def _image_from_eif(path: str | os.PathLike[str]) -> EnclaveImage:
+    # Only who has an image pays for what reads it.
+    from datetime import UTC, datetime  # noqa: PLC0415 - see above
+
+    from nitrosim.backends.eif import eif_image  # noqa: PLC0415 - see above
+    from nitrosim.backends.eif_cache import cache_directory  # noqa: PLC0415 - see above
+
+    return eif_image(path, cache=cache_directory() / "eif", at=datetime.now(UTC))
 
 
 def shut_down(name: str) -> bool:

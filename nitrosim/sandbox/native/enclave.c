@@ -95,6 +95,7 @@ void enclave(char **arguments)
 	open_sources();
 	if (mount("tmpfs", NEW_ROOT, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0)
 		die("cannot mount the root file system");
+	mount_root();
 	mount_system(outer_root);
 	execute_operations();
 	enter_new_root();

@@ -71,6 +71,7 @@ void bind_device(const char *device, const char *target);
 extern int wait_interruptible;
 char **parse_operations(char **argument);
 void open_sources(void);
+void mount_root(void);
 void execute_operations(void);
 
 /* system.c */

@@ -6,7 +6,7 @@ enum { MAX_OPERATIONS = 256 };
 enum kind { RO_BIND, OVERLAY, SYMLINK, DIRECTORY, TEMPORARY, CONTENT, INTERRUPTIBLE };
 static const struct { const char *name; enum kind kind; int arguments; } kinds[] = {
 	{ "--ro-bind", RO_BIND, 2 },    /* SOURCE TARGET */
-	{ "--overlay", OVERLAY, 2 },    /* SOURCE TARGET: SOURCE below, writes stay in RAM */
+	{ "--overlay", OVERLAY, 2 },    /* SOURCE TARGET: SOURCE below, writes stay in RAM; / is the root */
 	{ "--symlink", SYMLINK, 2 },    /* TEXT LINK */
 	{ "--dir", DIRECTORY, 1 },      /* PATH */
 	{ "--tmpfs", TEMPORARY, 1 },    /* PATH: noexec, nosuid, nodev */
@@ -88,11 +88,30 @@ void open_sources(void)
 	}
 }
 
+static int is_root(const struct operation *operation)
+{
+	return operation->kind == OVERLAY && !strcmp(operation->to, "/");
+}
+
+/*
+ * A root directory comes before devices and RAM disks, which are mounted in it. Names in it are
+ * resolved from outside until we enter: where it has a symbolic link in the place of /dev, /proc,
+ * /sys, /run or /tmp, or files in /dev, whoever made the plan has removed them.
+ */
+void mount_root(void)
+{
+	for (const struct operation *o = operations; o < operations + operation_count; o++)
+		if (is_root(o)) {
+			mount_overlay(o, NEW_ROOT);
+			close(o->fd);
+		}
+}
+
 static void execute(const struct operation *operation)
 {
 	char target[4096];
 	struct stat status;
-	if (operation->kind == INTERRUPTIBLE)
+	if (operation->kind == INTERRUPTIBLE || is_root(operation))
 		return;
 	compose(target, sizeof target, NEW_ROOT "%s", operation->to);
 	make_parents(target);

@@ -1,0 +1,119 @@
+"""An Enclave Image File as the source of an enclave.
+
+The file is checked as it is when an enclave is started on hardware: header, tables, checksum,
+architecture, and the signature if there is one. Its root directory is unpacked once into the
+user's cache, under a name that its content decides, and lies below the root directory in RAM of
+every enclave that is started from it: the enclaves share what they only read, and what one
+writes no other sees.
+
+The measurements are those of the file, the same that ``nitro-cli describe-eif`` prints.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Final, cast
+
+from nitrosim.backends.eif_cache import cached
+from nitrosim.backends.eif_layout import ROOT_DIRECTORY, unpack_image
+from nitrosim.backends.image import EnclaveImage
+from nitrosim.eif import Eif
+from nitrosim.eif.header import Architecture
+from nitrosim.eif.sections import MEASURED
+from nitrosim.errors import EnclaveError
+from nitrosim.sandbox.launcher import Operation
+
+_FORMAT: Final = 1
+"""Of an entry in the cache: to be changed with what `unpack_image` makes of an image."""
+
+_SUFFIX: Final = ".eif"
+
+
+def eif_image(
+    path: str | os.PathLike[str],
+    *,
+    cache: Path,
+    at: datetime,
+    on_unpacking: Callable[[], None] | None = None,
+) -> EnclaveImage:
+    """Return the image of an enclave that is started from the file at `path`.
+
+    `cache` is the directory for unpacked images, made if need be; `at` the time, with its zone,
+    at which a signing certificate has to be valid. `on_unpacking` is called before an image is
+    unpacked because the cache lacks it.
+
+    Raises:
+        EifError: the file is damaged, for another architecture, or its signature does not hold;
+            the reason as its code.
+        ImageError: what is in it cannot be unpacked.
+        EnclaveError: ``EIF_FILE``, ``EIF_LAYOUT``, ``EIF_CACHE``.
+
+    """
+    try:
+        # Another machine than those two has no launcher either.
+        machine = cast("Architecture", os.uname().machine)
+        eif = Eif.open(path, check="boot", architecture=machine)
+    except OSError as error:
+        raise EnclaveError(
+            f"cannot read the image {os.fspath(path)}: {error.strerror}", code="EIF_FILE"
+        ) from error
+    with eif:
+        if eif.is_signed:
+            eif.verify_for_boot(at=at)
+        measured = eif.measure()
+
+        def unpack(target: Path) -> dict[str, object]:
+            if on_unpacking is not None:
+                on_unpacking()
+            return unpack_image(eif, target)
+
+        entry = cached(cache.absolute(), _key(eif), unpack)
+    root = (entry.directory / ROOT_DIRECTORY).resolve()
+    pcrs = {0: measured.pcr0, 1: measured.pcr1, 2: measured.pcr2}
+    if measured.pcr8 is not None:
+        pcrs[8] = measured.pcr8
+    return EnclaveImage(
+        name=_name(path),
+        operations=(Operation("overlay", (str(root), "/")),),
+        command=tuple(entry.facts["command"]),
+        environment=environment_of(entry.facts["environment"]),
+        pcrs=pcrs,
+    )
+
+
+def environment_of(lines: Sequence[str]) -> dict[str, str]:
+    """Return the variables that a program finds in an environment of these lines."""
+    # DEVIATION: A line of an image's environment that has no name or no equals sign is left out,
+    # and of several lines with one name the first counts, as for getenv; the init of a real
+    # enclave passes all of them on.
+    environment: dict[str, str] = {}
+    for line in lines:
+        name, equals, value = line.partition("=")
+        if name and equals:
+            environment.setdefault(name, value)
+    return environment
+
+
+def _key(eif: Eif) -> str:
+    """Return what an image's entry in the cache is called: 96 hexadecimal digits.
+
+    PCR0 is over the measured sections end to end; with their sizes it decides what each holds.
+    """
+    sizes = [
+        (section.type.name, section.size) for section in eif.sections if section.type in MEASURED
+    ]
+    text = json.dumps([_FORMAT, eif.measure().pcr0.hex(), sizes])
+    return hashlib.sha384(text.encode()).hexdigest()
+
+
+def _name(path: str | os.PathLike[str]) -> str:
+    """Return what nitro-cli calls an enclave: the name of the file without every ``.eif``."""
+    name = Path(path).name
+    while name.endswith(_SUFFIX):
+        name = name.removesuffix(_SUFFIX)
+    return name
