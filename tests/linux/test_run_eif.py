@@ -29,6 +29,7 @@ from nitrosim.eif.cpio import BytesContent, Entry, Kind, read_content
 from nitrosim.eif.cpio_reader import read_cpio
 from nitrosim.eif.ramdisk import bootstrap_ramdisk, customer_ramdisk
 from nitrosim.errors import EnclaveError
+from nitrosim.instance import Instance
 
 pytestmark = [
     pytest.mark.needs("userns"),
@@ -370,6 +371,21 @@ def test_the_root_directory_is_writable_as_a_whole_and_every_enclave_has_its_own
     assert said == lines_of(run_eif(image))
     assert said == lines_of(run_eif(image))
     assert ["old"] == [path.name for path in cache.glob("*/root/data/*")]
+
+
+@pytest.mark.needs("cc")
+def test_the_root_directory_is_open_for_all_users_whoever_starts_the_enclave(build, probe):
+    looks = ("look", "/", "look", "/bin", "look", "/dev", "look", "/dev/pts")
+    image = build(folder(b"bin/"), file(b"bin/p", probe, 0o755), command=("p", *looks))
+    usual = os.umask(0o077)
+    try:
+        with Instance() as instance:
+            said = lines_of(instance.run_enclave(eif=image))
+    finally:
+        os.umask(usual)
+
+    places = ("/", "/bin", "/dev", "/dev/pts")
+    assert [f"look {place}: 40755 0:0" for place in places] == said
 
 
 # ---- the cache ----

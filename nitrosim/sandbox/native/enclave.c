@@ -93,6 +93,7 @@ void enclave(char **arguments)
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
 		die("cannot make mounts private");
 	open_sources();
+	umask(022); /* the caller's says nothing about what is made inside */
 	if (mount("tmpfs", NEW_ROOT, "tmpfs", MS_NOSUID | MS_NODEV, "mode=0755") < 0)
 		die("cannot mount the root file system");
 	mount_root();
