@@ -15,10 +15,10 @@ PYTEST_ARGS ?= -q -n auto --maxprocesses 8 --dist loadfile
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz corpus
+.PHONY: help setup demo test check bench fuzz programs corpus
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-6s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-8s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Create .venv, install nitrosim into it, build the launcher
 	@echo "setup: done; to use it: . $(RUN)/activate"
@@ -36,6 +36,9 @@ check: $(STAMP) ## Check style and types
 
 bench: $(STAMP) ## Measure speed, as ratios to what the machine can do
 	@$(RUN)/python tests/benchmarks/run.py
+
+programs: $(STAMP) ## Build what other people wrote and takes minutes to build, once; make test then uses it
+	@NITROSIM_BUILD=1 $(RUN)/python -m pytest -q tests/third_party/test_programs.py
 
 fuzz: $(STAMP) ## Feed the readers what a coverage-guided fuzzer makes up, FUZZ_SECONDS for each target
 	-@$(RUN)/python -m pip install --quiet --disable-pip-version-check --group fuzz

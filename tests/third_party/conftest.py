@@ -1,28 +1,25 @@
 """What the tests with third-party programs share: the programs, enclaves, and one instance.
 
-The programs are built once for exactly their sources and kept beside them, in ``bin/``, whose
-name carries the hash of what went in. A program that is there needs no toolchain; one that
-is not, and cannot be built for lack of one (or of the network, or of a newer version), skips
-its tests saying so, and fails them where ``NITROSIM_REQUIRE`` names the tool.
+The programs are built once for exactly their sources (see `building`). One that is not there and
+cannot be built for lack of a tool (or of the network, or of a newer version) skips its tests
+saying so, and fails them where ``NITROSIM_REQUIRE`` names the tool.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import hashlib
 import os
 import platform
 import shutil
 import struct
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pytest
 
+from building import UnavailableError, built, demand_rust, fetch, run
 from nitrosim.attestation import Pcrs, Verifier
 from nitrosim.instance import Instance
 
@@ -55,58 +52,12 @@ def _is_static(program: Path) -> bool:
     return _ELF_INTERPRETER not in kinds
 
 
-def _run(command: tuple[str, ...], folder: Path, **environment: str) -> None:
-    done = subprocess.run(
-        command,
-        cwd=folder,
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode != 0:
-        pytest.fail(f"{' '.join(command)} in {folder}:\n{done.stderr}", pytrace=False)
-
-
-def _fetch(command: tuple[str, ...], folder: Path) -> None:
-    """Download what a program depends on; without a network there is nothing to test."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        tail = done.stderr.strip().splitlines()[-1:]
-        _unavailable(command[0], f"{' '.join(command)} in {folder} failed: {' '.join(tail)}")
-
-
-def _built(
-    folder: Path,
-    name: str,
-    sources: list[Path],
-    *,
-    tool: str,
-    command: tuple[str, ...],
-    build: Callable[[Path], None],
-    static: bool = True,
-) -> Path:
-    """Return the program made of `sources` by `command`, calling `build` if it is not there.
-
-    `build` gets the path to write. Safe with several test processes at once.
-    """
-    digest = hashlib.sha256(repr((command, platform.machine())).encode())
-    for source in sources:
-        digest.update(hashlib.sha256(source.read_bytes()).digest())
-    program = folder / "bin" / f"{name}-{digest.hexdigest()[:16]}"
-    if program.exists():
-        return program
-    if shutil.which(tool) is None:
-        _unavailable(tool, f"needs {tool} to build tests/third_party/{folder.name}")
-    program.parent.mkdir(exist_ok=True)
-    with (program.parent / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not program.exists():
-            scratch = program.with_suffix(".new")
-            build(scratch)
-            assert _is_static(scratch) or not static
-            scratch.replace(program)
-    return program
+def _built(folder: Path, name: str, sources: list[Path], **options: Any) -> Path:
+    """Build a program, or skip: see `building.built`."""
+    try:
+        return built(folder, name, sources, **options)
+    except UnavailableError as error:
+        _unavailable(error.tool, str(error))
 
 
 @pytest.fixture(scope="session")
@@ -115,8 +66,9 @@ def go_program() -> Path:
     folder = HERE / "go"
 
     def build(target: Path) -> None:
-        _fetch(("go", "mod", "download"), folder)
-        _run((*_GO_BUILD, str(target), "."), folder, CGO_ENABLED="0")
+        fetch("go", ("mod", "download"), folder)
+        run((*_GO_BUILD, str(target), "."), folder, CGO_ENABLED="0")
+        assert _is_static(target)
 
     sources = [folder / name for name in ("go.mod", "go.sum", "main.go")]
     return _built(folder, "third-party", sources, tool="go", command=_GO_BUILD, build=build)
@@ -128,11 +80,12 @@ def rust_program() -> Path:
     folder = HERE / "rust"
 
     def build(target: Path) -> None:
-        _demand_rust(folder)
-        _fetch(("cargo", "fetch", "--locked"), folder)
+        demand_rust(folder)
+        fetch("cargo", ("fetch", "--locked"), folder)
         triple, flags = _rust_target()
-        _run((*_RUST_BUILD, triple), folder, RUSTFLAGS=flags, CARGO_TARGET_DIR="target")
+        run((*_RUST_BUILD, triple), folder, RUSTFLAGS=flags, CARGO_TARGET_DIR="target")
         shutil.copy2(folder / "target" / triple / "release" / "third-party", target)
+        assert _is_static(target)
 
     sources = [folder / "Cargo.toml", folder / "Cargo.lock", *sorted(folder.glob("src/*.rs"))]
     return _built(folder, "third-party", sources, tool="cargo", command=_RUST_BUILD, build=build)
@@ -145,23 +98,15 @@ def official_eif() -> Path:
     command = (*_RUST_BUILD[:-1], "--quiet")
 
     def build(target: Path) -> None:
-        _demand_rust(folder)
-        _fetch(("cargo", "fetch", "--locked"), folder)
-        _run(command, folder, CARGO_TARGET_DIR="target")
+        demand_rust(folder)
+        fetch("cargo", ("fetch", "--locked"), folder)
+        run(command, folder, CARGO_TARGET_DIR="target")
         shutil.copy2(folder / "target" / "release" / "official-eif", target)
 
     sources = [folder / "Cargo.toml", folder / "Cargo.lock", folder / "src" / "main.rs"]
     return _built(
-        folder, "official-eif", sources, tool="cargo", command=command, build=build, static=False
+        folder, "official-eif", sources, tool="cargo", command=command, build=build, slow=True
     )
-
-
-def _demand_rust(folder: Path) -> None:
-    wanted = tomllib.loads((folder / "Cargo.toml").read_text())["package"]["rust-version"]
-    found = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True)
-    version = found.stdout.split()[1]
-    if tuple(map(int, version.split("-")[0].split("."))) < tuple(map(int, wanted.split("."))):
-        _unavailable("cargo", f"needs Rust {wanted} or newer, found {version}: rustup update")
 
 
 def _rust_target() -> tuple[str, str]:
@@ -185,7 +130,8 @@ def c_program() -> Callable[[str], Path]:
         source = folder / f"{name}.c"
 
         def build(target: Path) -> None:
-            _run((*_C_BUILD, str(target), str(source)), folder)
+            run((*_C_BUILD, str(target), str(source)), folder)
+            assert _is_static(target)
 
         sources = [source, *sorted(folder.glob("*.h"))]
         return _built(folder, name, sources, tool="cc", command=_C_BUILD, build=build)

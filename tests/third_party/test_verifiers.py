@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from building import UnavailableError
 from forgery import keys
 from forgery.forge import Forge
 from verifiers import findings, programs
@@ -50,7 +51,7 @@ for line in sys.stdin:
 """
 
 
-def unavailable(error: programs.UnavailableError):
+def unavailable(error: UnavailableError):
     required = os.environ.get("NITROSIM_REQUIRE", "").split(",")
     if error.tool in (feature.strip() for feature in required):
         pytest.fail(f"{error} ({error.tool} is demanded by NITROSIM_REQUIRE)", pytrace=False)
@@ -60,7 +61,7 @@ def unavailable(error: programs.UnavailableError):
 def answers_of(name: str, cases: list[Case]) -> dict[str, Answer]:
     try:
         return ORACLES[name].ask(cases)
-    except programs.UnavailableError as error:
+    except UnavailableError as error:
         unavailable(error)
 
 
@@ -266,7 +267,7 @@ def example(request) -> Path:
         if request.param == "verify.go":
             return programs.go("verify-go", "../examples/verify.go")
         return programs.rust("verify")
-    except programs.UnavailableError as error:
+    except UnavailableError as error:
         unavailable(error)
 
 

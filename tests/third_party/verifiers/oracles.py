@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from building import UnavailableError
 from verifiers import programs
 from verifiers.asking import Answer, Program
 from verifiers.jobs import Case
@@ -99,7 +100,7 @@ def _of_program(*command: str, pattern: str) -> Callable[[], str]:
         try:
             said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         except FileNotFoundError as error:
-            raise programs.UnavailableError(command[0], f"needs {command[0]}") from error
+            raise UnavailableError(command[0], f"needs {command[0]}") from error
         found = re.search(pattern, said)
         assert found is not None
         return found[1]
@@ -134,13 +135,13 @@ def _evervault() -> Program:
 
 def _openssl() -> Program:
     if shutil.which("openssl") is None:
-        raise programs.UnavailableError("openssl", "needs openssl: apt-get install openssl")
+        raise UnavailableError("openssl", "needs openssl: apt-get install openssl")
     return Program((sys.executable, str(HERE / "openssl" / "judge.py")))
 
 
 def _java() -> Program:
     if shutil.which("java") is None:
-        raise programs.UnavailableError("java", "needs java: apt-get install default-jdk-headless")
+        raise UnavailableError("java", "needs java: apt-get install default-jdk-headless")
     return Program(("java", "-Xshare:auto", "-cp", str(programs.java("Judge")), "Judge"))
 
 
