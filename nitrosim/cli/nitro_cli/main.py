@@ -1,0 +1,128 @@
+"""The ``nitro-cli`` command.
+
+Exit status: 0, the number of the error code, or 2 for a wrong command line. What is wrong with
+nitrosim's own settings, or with the machine, is 125, which is no error code.
+
+Start-up is import discipline: reading a command line loads nothing of the rest of nitrosim, and a
+sub-command loads what it needs when it runs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nitrosim.cli.nitro_cli import images
+from nitrosim.cli.nitro_cli.clap import Parsed
+from nitrosim.cli.nitro_cli.codes import ErrorCode, explain
+from nitrosim.cli.nitro_cli.commands import Answer, parse
+from nitrosim.cli.nitro_cli.environment import Environment
+from nitrosim.cli.nitro_cli.failure import CommandError, report
+from nitrosim.cli.nitro_cli.log import Log
+from nitrosim.errors import NitroSimError
+from nitrosim.sandbox.hardware import refuse_real_hardware
+
+EXIT_REFUSED: Final = 125
+_EXIT_INTERRUPTED: Final = 130
+_EXIT_BROKEN_PIPE: Final = 141
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What a command finds around it.
+
+    Attributes:
+        environment: the variables.
+        clock: gives nanoseconds since 1970 UTC.
+        process: the number of the process.
+        guard: raises HostNotSupportedError where real enclaves can run.
+
+    """
+
+    environment: Environment
+    clock: Callable[[], int] = time.time_ns
+    process: int = 0
+    guard: Callable[[], None] = refuse_real_hardware
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line `argv` (default: that of the process); return the exit status."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    machine = Machine(environment=Environment(variables=os.environ), process=os.getpid())
+    try:
+        return run(words, machine)
+    except KeyboardInterrupt:
+        return _EXIT_INTERRUPTED
+    except BrokenPipeError:
+        # The reader has seen enough. Python would complain once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _EXIT_BROKEN_PIPE
+
+
+def run(words: Sequence[str], machine: Machine) -> int:
+    """Run a command line on a machine; return the exit status."""
+    try:
+        version = machine.environment.version
+        parsed = parse(words, version=version)
+        if isinstance(parsed, Answer):
+            sys.stdout.write(parsed.output)
+            sys.stdout.flush()
+            sys.stderr.write(parsed.errors)
+            return parsed.status
+        machine.guard()
+        folder = machine.environment.logs()
+        try:
+            _run_command(parsed, machine, folder)
+        except CommandError as error:
+            text = report(
+                error,
+                version=version,
+                backtrace=machine.environment.wants_backtrace,
+                log_folder=folder,
+                clock=machine.clock,
+            )
+            print(text, file=sys.stderr)
+            return error.reason.number
+    except NitroSimError as error:
+        # DEVIATION: nitro-cli ends with status 125, which it does not have otherwise, when a
+        # setting of nitrosim is wrong or the machine can run real enclaves.
+        print(f"nitro-cli: {error.code}: {error}", file=sys.stderr)
+        return EXIT_REFUSED
+    return 0
+
+
+def _run_command(parsed: Parsed, machine: Machine, logs: Path) -> None:
+    environment = machine.environment
+    who = f"nitro-cli:{machine.process}"
+    with Log(logs, who=who, level=environment.log_level, clock=machine.clock) as log:
+        log.write("INFO", "Start Nitro CLI")
+        command = _COMMANDS.get(parsed.command)
+        if command is None:
+            # DEVIATION: run-enclave, describe-enclaves, terminate-enclave, console and
+            # build-enclave of nitro-cli are read and checked, and then refused with E14.
+            raise CommandError(
+                ErrorCode.INVALID_COMMAND,
+                f"{parsed.command} is not available in this version of nitrosim",
+                action="Run Command",
+            )
+        command(parsed, environment)
+
+
+def _explain(parsed: Parsed, _environment: Environment) -> None:
+    print(explain(parsed.value("error-code") or ""), file=sys.stderr)
+
+
+_COMMANDS: Final[dict[str, Callable[[Parsed, Environment], None]]] = {
+    "describe-eif": images.describe_eif,
+    "pcr": images.pcr,
+    "sign-eif": images.sign_eif,
+    "explain": _explain,
+}
+
+if __name__ == "__main__":
+    sys.exit(main())

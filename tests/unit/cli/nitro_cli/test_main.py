@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import io
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from nitrosim.cli.nitro_cli.main import main, run
+from nitrosim.errors import HostNotSupportedError, Requirement
+
+REPOSITORY = Path(__file__).resolve().parents[4]
+
+
+def test_a_line_of_the_log_precedes_every_sub_command(nitro_cli, logs):
+    assert 0 == nitro_cli("explain", "--error-code", "E01")[0]
+
+    assert re.fullmatch(
+        r"\[nitro-cli:77\]\[INFO\]\[2024-01-02T03:04:05\.678Z\]"
+        r"\[nitrosim/cli/nitro_cli/main\.py:\d+\] Start Nitro CLI\n",
+        (logs / "nitro_enclaves.log").read_text(),
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("explain", "--error-code", "E01"),
+        ("describe-eif", "--eif-path", "missing"),
+        ("pcr", "--input", "missing"),
+        ("sign-eif",),
+        ("describe-enclaves",),
+    ],
+)
+def test_without_a_folder_for_the_log_every_sub_command_is_e19(nitro_cli, tmp_path, words):
+    folder = tmp_path / "missing"
+    status, output, errors = nitro_cli(*words, NITRO_CLI_LOGS_PATH=str(folder))
+
+    assert (19, "") == (status, output)
+    assert f"\nFile: '{folder}/nitro_enclaves.log', failing operation: 'Open'.\n\n" in errors
+    assert errors.endswith("cli-errors.html#E19\n")
+
+
+@pytest.mark.parametrize("words", [("--version",), ("--help",), ("pcr", "--help"), (), ("x",)])
+def test_what_needs_no_sub_command_needs_no_log(nitro_cli, tmp_path, words):
+    status, _output, errors = nitro_cli(*words, NITRO_CLI_LOGS_PATH=str(tmp_path / "missing"))
+
+    assert status in (0, 2)
+    assert "E19" not in errors
+
+
+def test_wrong_version_to_imitate_is_status_125(nitro_cli):
+    status, output, errors = nitro_cli("--version", NITROSIM_NITRO_CLI_VERSION="new")
+
+    assert (125, "") == (status, output)
+    assert errors.startswith("nitro-cli: ENVIRONMENT: NITROSIM_NITRO_CLI_VERSION is 'new'")
+
+
+def test_nothing_runs_beside_real_enclaves(make_machine, logs, capsys):
+    def guard():
+        raise HostNotSupportedError([Requirement("no-real-hardware", "it is real", "go away")])
+
+    machine = make_machine()
+    machine = type(machine)(environment=machine.environment, guard=guard)
+
+    assert 125 == run(["explain", "--error-code", "E01"], machine)
+    assert "it is real" in capsys.readouterr().err
+    assert [] == [*logs.iterdir()]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("describe-enclaves",),
+        ("terminate-enclave", "--all"),
+        ("console", "--enclave-id", "i"),
+        ("build-enclave", "--docker-uri", "u", "--output-file", "o"),
+        ("run-enclave", "--config", "c"),
+    ],
+)
+def test_sub_command_that_is_not_there_is_e14(nitro_cli, words):
+    status, output, errors = nitro_cli(*words, BACKTRACE="1")
+
+    assert (14, "") == (status, output)
+    assert f"    {words[0]} is not available in this version of nitrosim\n" in errors
+
+
+def test_interrupt_is_status_130(monkeypatch):
+    def interrupt(_words, _machine):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nitrosim.cli.nitro_cli.main.run", interrupt)
+
+    assert 130 == main(["--version"])
+
+
+def test_reader_that_has_seen_enough_is_no_traceback(monkeypatch, tmp_path):
+    def broken(_words, _machine):
+        raise BrokenPipeError
+
+    monkeypatch.setattr("nitrosim.cli.nitro_cli.main.run", broken)
+    with (tmp_path / "output").open("wb") as file:
+        monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(file))
+        assert 141 == main(["--version"])
+        sys.stdout.detach()
+
+
+def loaded_by(words, tmp_path):
+    program = (
+        "import sys; from nitrosim.cli.nitro_cli.main import main; "
+        f"status = main({words!r}); print(status, *sys.modules, file=sys.stderr)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=REPOSITORY,
+        env={**os.environ, "NITRO_CLI_LOGS_PATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    status, *modules = done.stderr.splitlines()[-1].split()
+    return int(status), set(modules)
+
+
+HEAVY = {"cryptography", "cbor2", "asyncio", "ctypes", "json", "subprocess", "argparse"}
+HEAVY |= {"nitrosim.eif.reader", "nitrosim.eif.signing", "nitrosim.images", "nitrosim.instance"}
+
+
+@pytest.mark.parametrize("words", [["--version"], ["run-enclave"], ["pcr", "--help"]])
+def test_reading_a_command_line_loads_nothing_heavy(words, tmp_path):
+    assert set() == HEAVY & loaded_by(words, tmp_path)[1]
+
+
+def test_unsigned_image_is_described_without_the_cryptography_library(tmp_path):
+    status, modules = loaded_by(
+        ["describe-eif", "--eif-path", "fixtures/eif/hello-unsigned.eif"], tmp_path
+    )
+
+    assert 0 == status
+    assert "nitrosim.eif.reader" in modules
+    assert set() == {"cryptography", "cbor2", "ctypes", "nitrosim.images"} & modules
+
+
+def test_file_is_measured_without_the_cryptography_library(tmp_path):
+    status, modules = loaded_by(["pcr", "--input", "README.md"], tmp_path)
+
+    assert 0 == status
+    assert set() == {"cryptography", "cbor2", "nitrosim.eif.reader"} & modules
