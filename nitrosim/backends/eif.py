@@ -1,7 +1,8 @@
 """An Enclave Image File as the source of an enclave.
 
 The file is checked as it is when an enclave is started on hardware: header, tables, checksum,
-architecture, and the signature if there is one. Its root directory is unpacked once into the
+architecture, and the signature if there is one; what has been found is remembered until the file
+changes. Its root directory is unpacked once into the
 user's cache, under a name that its content decides, and lies below the root directory in RAM of
 every enclave that is started from it: the enclaves share what they only read, and what one
 writes no other sees.
@@ -19,7 +20,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final, cast
 
-from nitrosim.backends.eif_cache import cached
+from nitrosim.backends.eif_cache import CacheEntry, cached, look_up
+from nitrosim.backends.eif_known import FileIdentity, Known
 from nitrosim.backends.eif_layout import ROOT_DIRECTORY, unpack_image
 from nitrosim.backends.image import EnclaveImage
 from nitrosim.eif import Eif
@@ -54,35 +56,42 @@ def eif_image(
         EnclaveError: ``EIF_FILE``, ``EIF_LAYOUT``, ``EIF_CACHE``.
 
     """
+    # Another machine than those two has no launcher either.
+    machine = cast("Architecture", os.uname().machine)
+    cache = cache.absolute()
     try:
-        # Another machine than those two has no launcher either.
-        machine = cast("Architecture", os.uname().machine)
+        identity = FileIdentity(path, f"{_FORMAT} {machine}")
+        known = identity.recall(cache)
+        if known is not None and known.holds(at) and (entry := look_up(cache, known.key)):
+            return _image(path, known, entry)
         eif = Eif.open(path, check="boot", architecture=machine)
     except OSError as error:
         raise EnclaveError(
             f"cannot read the image {os.fspath(path)}: {error.strerror}", code="EIF_FILE"
         ) from error
     with eif:
-        if eif.is_signed:
-            eif.verify_for_boot(at=at)
-        measured = eif.measure()
+        known = Known.of(eif, key=_key(eif), at=at)
 
         def unpack(target: Path) -> dict[str, object]:
             if on_unpacking is not None:
                 on_unpacking()
             return unpack_image(eif, target)
 
-        entry = cached(cache.absolute(), _key(eif), unpack)
+        entry = cached(cache, known.key, unpack)
+    # What was read is what was looked at first only if nobody has replaced it in between.
+    if identity.still_holds():
+        identity.remember(cache, known, at=at)
+    return _image(path, known, entry)
+
+
+def _image(path: str | os.PathLike[str], known: Known, entry: CacheEntry) -> EnclaveImage:
     root = (entry.directory / ROOT_DIRECTORY).resolve()
-    pcrs = {0: measured.pcr0, 1: measured.pcr1, 2: measured.pcr2}
-    if measured.pcr8 is not None:
-        pcrs[8] = measured.pcr8
     return EnclaveImage(
         name=_name(path),
         operations=(Operation("overlay", (str(root), "/")),),
         command=tuple(entry.facts["command"]),
         environment=environment_of(entry.facts["environment"]),
-        pcrs=pcrs,
+        pcrs=known.pcrs,
     )
 
 

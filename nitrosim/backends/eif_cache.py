@@ -68,7 +68,7 @@ def cached(cache: Path, key: str, make: Callable[[Path], Mapping[str, Any]]) -> 
         EnclaveError: ``EIF_CACHE`` if `cache` cannot be written or belongs to somebody else.
 
     """
-    entry = _read(cache / key)
+    entry = look_up(cache, key)
     if entry is not None:
         return entry
     try:
@@ -77,10 +77,25 @@ def cached(cache: Path, key: str, make: Callable[[Path], Mapping[str, Any]]) -> 
         raise _refused(f"cannot use the directory {cache} ({error.__cause__ or error})") from error
     with _locked(cache, key):
         # Somebody else may have been faster.
-        entry = _read(cache / key)
+        entry = look_up(cache, key)
         if entry is None:
             entry = _make(cache, key, make)
     return entry
+
+
+def look_up(cache: Path, key: str) -> CacheEntry | None:
+    """Return the entry `key` of the directory `cache`; None if there is none that is whole."""
+    place = cache / key
+    try:
+        manifest = json.loads((place / _MANIFEST).read_text("utf-8"))
+        facts = manifest["facts"]
+        for name, modified in manifest["directories"]:
+            # Twice as fast as with Path, and there may be thousands.
+            if os.stat(f"{place}/{name}", follow_symlinks=False).st_mtime_ns != modified:  # noqa: PTH116
+                return None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return CacheEntry(place, facts)
 
 
 def _make(cache: Path, key: str, make: Callable[[Path], Mapping[str, Any]]) -> CacheEntry:
@@ -102,20 +117,6 @@ def _make(cache: Path, key: str, make: Callable[[Path], Mapping[str, Any]]) -> C
     finally:
         for left in cache.glob(f".{key}.*"):
             _remove(left)
-    return CacheEntry(place, facts)
-
-
-def _read(place: Path) -> CacheEntry | None:
-    """Return the entry at `place`; None if there is none, or it is not whole."""
-    try:
-        manifest = json.loads((place / _MANIFEST).read_text("utf-8"))
-        facts = manifest["facts"]
-        for name, modified in manifest["directories"]:
-            # Twice as fast as with Path, and there may be thousands.
-            if os.stat(f"{place}/{name}", follow_symlinks=False).st_mtime_ns != modified:  # noqa: PTH116
-                return None
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
     return CacheEntry(place, facts)
 
 
