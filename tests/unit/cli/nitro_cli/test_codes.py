@@ -71,9 +71,10 @@ def test_link_ends_with_the_code():
             ["cpu-ids", "7"],
             (
                 "[ E21 ] No such CPU available in the pool. User provided `cpu-ids` contains "
-                "CPU 7, which is not available in the pool.\nYou can add a specific CPU to the CPU pool "
-                "by editing the `cpu_pool` value from '/etc/nitro_enclaves/allocator.yaml' and then "
-                "enable the nitro-enclaves-allocator.service."
+                "CPU 7, which is not available in the pool.\nYou can add a specific CPU to the "
+                "CPU pool by editing the `cpu_pool` value from "
+                "'/etc/nitro_enclaves/allocator.yaml' and then enable the "
+                "nitro-enclaves-allocator.service."
             ),
         ),
         (
