@@ -138,7 +138,8 @@ def _register(
         raise ValueError(f"no such notes: {unknown}")
 
     def register(build: Build) -> Build:
-        group = build.__module__.rpartition(".")[2]
+        # A group that takes several modules says its name in them.
+        group = getattr(build, "__globals__", {}).get("GROUP", build.__module__.rpartition(".")[2])
         case_id = f"{group}/{build.__name__.replace('_', '-')}"
         if case_id in CASES:
             raise ValueError(f"two cases called {case_id}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from forgery import cbor, keys
 from forgery.case import Made, accept, judged
-from forgery.cases.payload import tpm_document
+from forgery.cases.payload_values import tpm_document
 from forgery.forge import Forge
 
 
