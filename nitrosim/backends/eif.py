@@ -2,10 +2,9 @@
 
 The file is checked as it is when an enclave is started on hardware: header, tables, checksum,
 architecture, and the signature if there is one; what has been found is remembered until the file
-changes. Its root directory is unpacked once into the
-user's cache, under a name that its content decides, and lies below the root directory in RAM of
-every enclave that is started from it: the enclaves share what they only read, and what one
-writes no other sees.
+changes. Its root directory is unpacked once into the user's cache, under a name that its content
+decides, and lies below the root directory in RAM of every enclave that is started from it: the
+enclaves share what they only read, and what one writes no other sees.
 
 The measurements are those of the file, the same that ``nitro-cli describe-eif`` prints.
 """
@@ -18,17 +17,20 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Final, cast
+from typing import TYPE_CHECKING, Final, cast
 
 from nitrosim.backends.eif_cache import CacheEntry, cached, look_up
 from nitrosim.backends.eif_known import FileIdentity, Known
-from nitrosim.backends.eif_layout import ROOT_DIRECTORY, unpack_image
 from nitrosim.backends.image import EnclaveImage
-from nitrosim.eif import Eif
-from nitrosim.eif.header import Architecture
-from nitrosim.eif.sections import MEASURED
 from nitrosim.errors import EnclaveError
 from nitrosim.sandbox.launcher import Operation
+
+if TYPE_CHECKING:
+    from nitrosim.eif import Eif
+    from nitrosim.eif.header import Architecture
+
+ROOT_DIRECTORY: Final = "root"
+"""The enclave's root directory in an entry of the cache."""
 
 _FORMAT: Final = 1
 """Of an entry in the cache: to be changed with what `unpack_image` makes of an image."""
@@ -56,35 +58,23 @@ def eif_image(
         EnclaveError: ``EIF_FILE``, ``EIF_LAYOUT``, ``EIF_CACHE``.
 
     """
-    # Another machine than those two has no launcher either.
-    machine = cast("Architecture", os.uname().machine)
     cache = cache.absolute()
+    machine = os.uname().machine
     try:
         identity = FileIdentity(path, f"{_FORMAT} {machine}")
         known = identity.recall(cache)
-        if known is not None and known.holds(at) and (entry := look_up(cache, known.key)):
-            return _image(path, known, entry)
-        eif = Eif.open(path, check="boot", architecture=machine)
+        entry = look_up(cache, known.key) if known is not None and known.holds(at) else None
+        if known is None or entry is None:
+            known, entry = _check(
+                path, machine=machine, cache=cache, at=at, on_unpacking=on_unpacking
+            )
+            # What was read is what was looked at only if nobody has replaced it in between.
+            if identity.still_holds():
+                identity.remember(cache, known, at=at)
     except OSError as error:
         raise EnclaveError(
             f"cannot read the image {os.fspath(path)}: {error.strerror}", code="EIF_FILE"
         ) from error
-    with eif:
-        known = Known.of(eif, key=_key(eif), at=at)
-
-        def unpack(target: Path) -> dict[str, object]:
-            if on_unpacking is not None:
-                on_unpacking()
-            return unpack_image(eif, target)
-
-        entry = cached(cache, known.key, unpack)
-    # What was read is what was looked at first only if nobody has replaced it in between.
-    if identity.still_holds():
-        identity.remember(cache, known, at=at)
-    return _image(path, known, entry)
-
-
-def _image(path: str | os.PathLike[str], known: Known, entry: CacheEntry) -> EnclaveImage:
     root = (entry.directory / ROOT_DIRECTORY).resolve()
     return EnclaveImage(
         name=_name(path),
@@ -93,6 +83,31 @@ def _image(path: str | os.PathLike[str], known: Known, entry: CacheEntry) -> Enc
         environment=environment_of(entry.facts["environment"]),
         pcrs=known.pcrs,
     )
+
+
+def _check(
+    path: str | os.PathLike[str],
+    *,
+    machine: str,
+    cache: Path,
+    at: datetime,
+    on_unpacking: Callable[[], None] | None,
+) -> tuple[Known, CacheEntry]:
+    """Read the file as a whole, and have it in the cache; raises as `eif_image`, and OSError."""
+    # What reads images is loaded by who has a new one.
+    from nitrosim.backends.eif_layout import unpack_image  # noqa: PLC0415 - see above
+    from nitrosim.eif import Eif  # noqa: PLC0415 - see above
+
+    # Another machine than the two of the format has no launcher either.
+    with Eif.open(path, check="boot", architecture=cast("Architecture", machine)) as eif:
+        known = Known.of(eif, key=_key(eif), at=at)
+
+        def unpack(target: Path) -> dict[str, object]:
+            if on_unpacking is not None:
+                on_unpacking()
+            return unpack_image(eif, target, root=ROOT_DIRECTORY)
+
+        return known, cached(cache, known.key, unpack)
 
 
 def environment_of(lines: Sequence[str]) -> dict[str, str]:
@@ -113,6 +128,8 @@ def _key(eif: Eif) -> str:
 
     PCR0 is over the measured sections end to end; with their sizes it decides what each holds.
     """
+    from nitrosim.eif.sections import MEASURED  # noqa: PLC0415 - as in _check
+
     sizes = [
         (section.type.name, section.size) for section in eif.sections if section.type in MEASURED
     ]

@@ -19,7 +19,6 @@ import fcntl
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,8 +60,8 @@ def cached(cache: Path, key: str, make: Callable[[Path], Mapping[str, Any]]) -> 
     """Return the entry `key` of the directory `cache`, made by `make` if it is not there.
 
     `key` is the first part of no other key and is free of slashes. `make` is given an empty
-    directory to fill and returns facts that JSON can express; what it raises is passed on, and
-    leaves nothing behind. Directories of the entry are writable for their owner.
+    directory to fill and returns facts that JSON can express; what it raises leaves nothing behind
+    and is passed on, but for OSError. Directories of the entry are writable for their owner.
 
     Raises:
         EnclaveError: ``EIF_CACHE`` if `cache` cannot be written or belongs to somebody else.
@@ -100,6 +99,8 @@ def look_up(cache: Path, key: str) -> CacheEntry | None:
 
 def _make(cache: Path, key: str, make: Callable[[Path], Mapping[str, Any]]) -> CacheEntry:
     """Make an entry anew, under its lock."""
+    import tempfile  # noqa: PLC0415 - loads more than all else here
+
     place = cache / key
     with _reported(cache):
         # Whoever left these was killed: they are made under the lock only.
@@ -107,8 +108,8 @@ def _make(cache: Path, key: str, make: Callable[[Path], Mapping[str, Any]]) -> C
             _remove(left)
         fresh = Path(tempfile.mkdtemp(prefix=f".{key}.", dir=cache))
     try:
-        facts = make(fresh)
         with _reported(cache):
+            facts = make(fresh)
             manifest = {"facts": facts, "directories": list(_directories(fresh))}
             (fresh / _MANIFEST).write_text(json.dumps(manifest), "utf-8")
             if os.path.lexists(place):

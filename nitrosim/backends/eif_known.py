@@ -14,14 +14,14 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from nitrosim.eif import Eif
+if TYPE_CHECKING:
+    from nitrosim.eif import Eif
 
 _FOLDER: Final = "known"
 _YOUNG: Final = 3
@@ -115,6 +115,8 @@ class FileIdentity:
         """Keep what is known of this state of the file, unless it is too young at the time `at`."""
         if at.timestamp() - self._changed / 1e9 < _YOUNG:
             return
+        import tempfile  # noqa: PLC0415 - loads more than all else here
+
         facts = {
             "key": known.key,
             "pcrs": {index: value.hex() for index, value in known.pcrs.items()},

@@ -32,9 +32,6 @@ from nitrosim.eif.ramdisk import ROOT, values
 from nitrosim.errors import EnclaveError
 from nitrosim.images.unpack import unpack
 
-ROOT_DIRECTORY: Final = "root"
-"""The name of the enclave's root directory in what `unpack_image` has filled."""
-
 _DEFAULT_COMMAND: Final = ("sh",)
 _DEFAULT_ENVIRONMENT: Final = ("PATH=/sbin:/usr/sbin:/bin:/usr/bin",)
 _HIDDEN: Final = ("dev", "proc", "sys", "run", "tmp")
@@ -48,8 +45,8 @@ _MOST_SHOWN: Final = 12
 # whatever owners the image gives them.
 
 
-def unpack_image(eif: Eif, target: Path) -> dict[str, Any]:
-    """Unpack the ramdisks into `target`: below ``root``, what the program sees as ``/``.
+def unpack_image(eif: Eif, target: Path, *, root: str) -> dict[str, Any]:
+    """Unpack the ramdisks into `target`: below `root` there, what the program sees as ``/``.
 
     Returns ``command`` and ``environment``, lists of text as init reads them; bytes that are no
     UTF-8 are surrogates, as `os.fsdecode` has them.
@@ -70,11 +67,10 @@ def unpack_image(eif: Eif, target: Path) -> dict[str, Any]:
         "command": _read(tree / "cmd") or _DEFAULT_COMMAND,
         "environment": _read(tree / "env") or _DEFAULT_ENVIRONMENT,
     }
-    root = target / ROOT_DIRECTORY
-    (tree / os.fsdecode(ROOT)).rename(root)
+    (tree / os.fsdecode(ROOT)).rename(target / root)
     shutil.rmtree(tree)
     for name in _HIDDEN:
-        _clear(root / name)
+        _clear(target / root / name)
     return facts
 
 

@@ -156,6 +156,18 @@ def test_a_cache_that_cannot_be_made_is_an_error(tmp_path, make):
     assert ("EIF_CACHE", 0) == (caught.value.code, make.made)
 
 
+def test_a_system_that_refuses_to_write_an_entry_is_an_error(cache, make):
+    def fail(target):
+        make(target)
+        (target / "missing" / "file").touch()
+
+    with pytest.raises(EnclaveError, match=r"cannot write to .*No such file") as caught:
+        cached(cache, "key", fail)
+
+    assert "EIF_CACHE" == caught.value.code
+    assert ["key.lock"] == [path.name for path in cache.iterdir()]
+
+
 def test_the_cache_is_the_users(monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", "/var/cache/me")
     assert Path("/var/cache/me/nitrosim") == cache_directory()

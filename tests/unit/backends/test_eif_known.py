@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from nitrosim.backends import eif as backend
 from nitrosim.backends.eif import eif_image
 from nitrosim.eif import Eif, EifError
 
@@ -17,18 +16,19 @@ EIFS = Path(__file__).resolve().parent.parent.parent.parent / "fixtures" / "eif"
 class Reader:
     """Opens images as `Eif` does, and counts."""
 
-    def __init__(self):
+    def __init__(self, opens):
         self.opened = 0
+        self._opens = opens
 
-    def open(self, path, **options):
+    def __call__(self, path, **options):
         self.opened += 1
-        return Eif.open(path, **options)
+        return self._opens(path, **options)
 
 
 @pytest.fixture(autouse=True)
 def reader(monkeypatch):
-    reader = Reader()
-    monkeypatch.setattr(backend, "Eif", reader)
+    reader = Reader(Eif.open)
+    monkeypatch.setattr(Eif, "open", reader)
     monkeypatch.setattr("os.uname", lambda: type("System", (), {"machine": "x86_64"}))
     return reader
 
