@@ -135,17 +135,24 @@ def read_options(command: Command, words: Sequence[str]) -> Parsed:
     rest = list(words)
     while rest:
         reading.take(rest)
+    reading.settle()
     _check_conflicts(command, reading.given)
     _check_required(command, reading.given)
     return Parsed(command=command.name, given=reading.given)
 
 
 class _Reading:
-    """The words of one sub-command, read from the left."""
+    """The words of one sub-command, read from the left.
+
+    An option whose value is a word of its own is settled when the next option comes, or the end:
+    a word that cannot be right is the error before a value that is missing or an option that is
+    repeated.
+    """
 
     def __init__(self, command: Command) -> None:
         self.command = command
         self.given: dict[str, tuple[str, ...]] = {}
+        self._pending: tuple[Option, tuple[str, ...]] | None = None
 
     def take(self, rest: list[str]) -> None:
         """Take an option and its values from the beginning of `rest`."""
@@ -156,79 +163,76 @@ class _Reading:
         elif word.startswith("--"):
             self._long(word[2:], rest)
         elif word.startswith("-") and word != "-":
-            self._short(word)
+            if word[1] != "h":
+                raise self._unexpected(word[:2])
+            self.settle()
+            raise HelpWantedError
         else:
             raise self._unexpected(word)
+
+    def settle(self) -> None:
+        """Give the last option its values."""
+        if self._pending is None:
+            return
+        option, values = self._pending
+        self._pending = None
+        if not values:
+            raise UsageError(
+                f"a value is required for '{option}' but none was supplied",
+                self.command,
+                shows_usage=False,
+            )
+        self._give(option, values)
 
     def _long(self, text: str, rest: list[str]) -> None:
         name, equals, attached = text.partition("=")
         option = HELP if name == HELP.name else self.command.option(name)
         if option is None:
             raise self._unknown(name)
-        if option.value is None:
-            if equals:
-                raise UsageError(
-                    f"unexpected value '{attached}' for '--{name}' found; no more were expected",
-                    self.command,
-                )
-            if option is HELP:
-                raise HelpWantedError
-            values: tuple[str, ...] = ()
-        elif equals:
-            values = (attached,)
-        else:
-            values = self._values(option, rest)
-        if name in self.given:
-            raise UsageError(f"the argument '{option}' cannot be used multiple times", self.command)
-        self.given[name] = values
-
-    def _values(self, option: Option, rest: list[str]) -> tuple[str, ...]:
-        values: list[str] = []
-        while rest and (option.several or not values) and not _is_flag(rest[0]):
-            values.append(rest.pop(0))
-        if values:
-            return tuple(values)
-        if rest and rest[0] != "--":
-            self._check_known(option, rest[0])
-        raise UsageError(
-            f"a value is required for '{option}' but none was supplied",
-            self.command,
-            shows_usage=False,
-        )
-
-    def _check_known(self, option: Option, word: str) -> None:
-        """Look at the flag where a value should be: one that does not exist is the error."""
-        before = dict(self.given)
-        self.given.setdefault(option.name, ())
-        if word.startswith("--"):
-            name = word[2:].partition("=")[0]
-            if name != HELP.name and self.command.option(name) is None:
-                raise self._unknown(name)
-        elif word[1] != "h":
-            raise self._unexpected(word[:2])
-        self.given = before
-
-    def _short(self, word: str) -> None:
-        if word[1] == "h":
+        if option.value is None and equals:
+            raise UsageError(
+                f"unexpected value '{attached}' for '--{name}' found; no more were expected",
+                self.command,
+                used=[*self._used(), name],
+            )
+        self.settle()
+        if option is HELP:
             raise HelpWantedError
-        raise self._unexpected(word[:2])
+        if option.value is None:
+            self._give(option, ())
+        elif equals:
+            self._give(option, (attached,))
+        else:
+            values: list[str] = []
+            while rest and (option.several or not values) and not _is_flag(rest[0]):
+                values.append(rest.pop(0))
+            self._pending = option, tuple(values)
+
+    def _give(self, option: Option, values: tuple[str, ...]) -> None:
+        if option.name in self.given:
+            raise UsageError(f"the argument '{option}' cannot be used multiple times", self.command)
+        self.given[option.name] = values
+
+    def _used(self) -> list[str]:
+        """Return what an error about another word counts as given."""
+        if self._pending is None or not self._pending[1]:
+            return [*self.given]
+        # Of an option that is repeated, clap forgets the first as well.
+        last = self._pending[0].name
+        others = [name for name in self.given if name != last]
+        return others if last in self.given else [*others, last]
 
     def _unexpected(self, word: str) -> UsageError:
-        return UsageError(f"unexpected argument '{word}' found", self.command, used=[*self.given])
+        return UsageError(f"unexpected argument '{word}' found", self.command)
 
     def _unknown(self, name: str) -> UsageError:
         names = [*(option.name for option in self.command.options), HELP.name]
-        meant = similar(name, names)
-        if not meant:
-            return self._unexpected(f"--{name}")
-        used = [*self.given]
-        if meant[-1] != HELP.name and meant[-1] not in used:
-            used.append(meant[-1])
+        meant = similar(name, names)[-1:]
         return UsageError(
             f"unexpected argument '--{name}' found",
             self.command,
-            used=used,
-            tip=f"a similar argument exists: '--{meant[-1]}'",
+            used=[*self._used(), *meant],
+            tip=f"a similar argument exists: '--{meant[0]}'" if meant else None,
         )
 
 

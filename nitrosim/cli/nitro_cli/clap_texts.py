@@ -18,8 +18,8 @@ PROGRAM: Final = "nitro-cli"
 
 _COLUMNS: Final = 100
 _MOST_FOR_NAMES: Final = 0.4
-_MARGIN: Final = 12
-"""What clap counts for hyphens and blanks around the names of options."""
+_MARGIN: Final = 4
+"""The blanks before the names of options and behind them."""
 
 HELP_COMMAND: Final = Command(
     name="help", about="Print this message or the help of the given subcommand(s)"
@@ -49,9 +49,17 @@ def command_help(command: Command) -> str:
     return f"{command.about}\n\n{usage(command)}\n\nOptions:\n{listed}\n"
 
 
-def program_usage() -> str:
-    """Return the usage line of the whole program."""
-    return f"Usage: {PROGRAM} [COMMAND]"
+def help_command_help() -> str:
+    """Return the help of the sub-command ``help``."""
+    return (
+        f"{HELP_COMMAND.about}\n\nUsage: {PROGRAM} {HELP_COMMAND.name} [COMMAND]...\n\n"
+        "Arguments:\n  [COMMAND]...  Print help for the subcommand(s)\n"
+    )
+
+
+def program_usage(used: Sequence[str] = ()) -> str:
+    """Return the usage line of the whole program; with `used`, that of an error."""
+    return " ".join([f"Usage: {PROGRAM}", *([f"--{name}" for name in used] or ["[COMMAND]"])])
 
 
 def usage(command: Command, *, used: Sequence[str] = (), required: Sequence[str] = ()) -> str:
@@ -60,11 +68,22 @@ def usage(command: Command, *, used: Sequence[str] = (), required: Sequence[str]
     if not used and any(not option.required for option in command.options):
         parts.append("[OPTIONS]")
     always = [option.name for option in command.options if option.required]
-    for name in dict.fromkeys((*always, *required, *used)):
-        option = command.option(name)
+    # What an option needs stands before it.
+    needed = [
+        one
+        for name in dict.fromkeys((*always, *required))
+        for one in (*_needs(command, name), name)
+    ]
+    for name in dict.fromkeys((*needed, *used)):
+        option = HELP if name == HELP.name else command.option(name)
         if option is not None:
             parts.append(str(option))
     return " ".join(parts)
+
+
+def _needs(command: Command, name: str) -> tuple[str, ...]:
+    option = command.option(name)
+    return () if option is None else option.requires
 
 
 def error_text(error: UsageError) -> str:
@@ -74,7 +93,7 @@ def error_text(error: UsageError) -> str:
         parts.append(f"  tip: {error.tip}")
     if error.shows_usage:
         parts.append(
-            program_usage()
+            program_usage(error.used)
             if error.command is None
             else usage(error.command, used=error.used, required=error.required)
         )
