@@ -1,0 +1,173 @@
+"""What commands print and end with, word for word, against the files in ``golden``.
+
+``python tests/unit/cli/nitro_cli/test_golden.py`` writes the files anew; read the difference
+before it is committed. Texts about wrong command lines and helps were compared with those of a
+program that is built with clap 4.6.9 and has the same options.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import re
+import shutil
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from nitrosim.cli.nitro_cli.commands import COMMANDS
+from nitrosim.cli.nitro_cli.environment import Environment
+from nitrosim.cli.nitro_cli.main import Machine, run
+from nitrosim.eif import BuildInfo, Metadata, write_eif
+
+GOLDEN = Path(__file__).resolve().parent / "golden"
+FIXTURES = Path(__file__).resolve().parents[4] / "fixtures" / "eif"
+NOW = 1_704_164_645_678_901_234
+TRACE = {"BACKTRACE": "1"}
+CONFIG = "run-enclave --config @/x"
+
+#: By name: a command line in which @ is a folder with files, and variables of the environment.
+CASES = {
+    "nothing": ("", {}),
+    "version": ("--version", {}),
+    "version-1.4.4": ("--version", {"NITROSIM_NITRO_CLI_VERSION": "1.4.4"}),
+    "version-unknown": ("--version", {"NITROSIM_NITRO_CLI_VERSION": "new"}),
+    "help": ("--help", {}),
+    "help-help": ("help help", {}),
+    **{f"help-{command.name}": (f"{command.name} --help", {}) for command in COMMANDS},
+    "unknown-command": ("start", {}),
+    "unknown-command-similar": ("describe-enclave", {}),
+    "unknown-flag": ("--eif-path x describe-eif", {}),
+    "unknown-flag-similar": ("--versions", {}),
+    "two-hyphens": ("-- pcr", {}),
+    "describe-eif-nothing": ("describe-eif", {}),
+    "describe-eif-similar": ("describe-eif --eif @/image.eif", {}),
+    "describe-eif-repeated": ("describe-eif --eif-path @/x --eif-path @/x", {}),
+    "describe-eif-without-value": ("describe-eif --eif-path", {}),
+    "describe-eif-positional": ("describe-eif @/image.eif", {}),
+    "run-enclave-nothing": ("run-enclave", {}),
+    "run-enclave-negative": ("run-enclave --memory -10", {}),
+    "run-enclave-conflict": ("run-enclave --cpu-count 2 --cpu-ids 1 3 --memory 512", {}),
+    "run-enclave-conflicts": (f"{CONFIG} --memory 512 --debug-mode", {}),
+    "terminate-enclave-nothing": ("terminate-enclave", {}),
+    "terminate-enclave-conflict": ("terminate-enclave --all --enclave-name n", {}),
+    "console-nothing": ("console", {}),
+    "describe-enclaves-value": ("describe-enclaves --metadata=yes", {}),
+    "build-enclave-key-alone": (
+        "build-enclave --docker-uri u --output-file o --private-key k",
+        {},
+    ),
+    "pcr-nothing": ("pcr", {}),
+    "pcr-conflict": ("pcr --input f --signing-certificate c", {}),
+    "sign-eif-certificate-alone": ("sign-eif --signing-certificate c", {}),
+    "explain-nothing": ("explain", {}),
+    "explain-E22": ("explain --error-code E22", {}),
+    "explain-E58": ("explain --error-code E58", {}),
+    "explain-unknown": ("explain --error-code E99", {}),
+    "log-folder-missing": ("explain --error-code E22", {"NITRO_CLI_LOGS_PATH": "@/missing"}),
+    "log-folder-missing-backtrace": (
+        "explain --error-code E22",
+        {"NITRO_CLI_LOGS_PATH": "@/missing", **TRACE},
+    ),
+    "run-enclave-not-available": (CONFIG, TRACE),
+    **{
+        f"describe-eif-{path.stem}": (f"describe-eif --eif-path @/{path.name}", {})
+        for path in sorted(FIXTURES.glob("*.eif"))
+    },
+    "describe-eif-1.4.4": (
+        "describe-eif --eif-path @/hello-unsigned.eif",
+        {"NITROSIM_NITRO_CLI_VERSION": "1.4.4"},
+    ),
+    "describe-eif-missing": ("describe-eif --eif-path @/x", {}),
+    "describe-eif-missing-backtrace": ("describe-eif --eif-path @/x", TRACE),
+    "describe-eif-no-image": ("describe-eif --eif-path @/no-image", TRACE),
+    "describe-eif-custom-metadata": ("describe-eif --eif-path @/custom.eif", TRACE),
+    "pcr-input": ("pcr --input @/no-image", {}),
+    "pcr-certificate": ("pcr --signing-certificate @/hello-signed-es384.cert.pem", {}),
+    "pcr-missing": ("pcr --input @/x", TRACE),
+    "pcr-no-certificate": ("pcr --signing-certificate @/no-image", TRACE),
+    "sign-eif-nothing": ("sign-eif", TRACE),
+    "sign-eif-without-key": ("sign-eif --eif-path @/hello-unsigned.eif", TRACE),
+    "sign-eif-missing": (
+        "sign-eif --eif-path @/x --signing-certificate @/x --private-key @/x",
+        TRACE,
+    ),
+    "sign-eif-no-key": (
+        (
+            "sign-eif --eif-path @/hello-unsigned.eif "
+            "--signing-certificate @/hello-signed-es384.cert.pem --private-key @/no-image"
+        ),
+        TRACE,
+    ),
+    "sign-eif-kms": (
+        (
+            "sign-eif --eif-path @/hello-unsigned.eif "
+            "--signing-certificate @/hello-signed-es384.cert.pem "
+            "--private-key arn:aws:kms:us-east-1:123456789012:key/1234"
+        ),
+        TRACE,
+    ),
+}
+
+
+def fill(folder: Path) -> None:
+    """Put the files there that the command lines name."""
+    (folder / "logs").mkdir()
+    (folder / "no-image").write_bytes(b"this is no image\n")
+    for path in [*FIXTURES.glob("*.eif"), *FIXTURES.glob("*.pem")]:
+        shutil.copy(path, folder)
+    build = BuildInfo(
+        time="t", tool="t", tool_version="1", operating_system="Linux", kernel_version="4"
+    )
+    write_eif(
+        folder / "custom.eif",
+        kernel=b"k",
+        cmdline="c",
+        ramdisks=[b"r"],
+        metadata=Metadata(image_name="n", image_version="1", build=build, custom=[1]),
+    )
+
+
+def transcript(name: str, folder: Path) -> str:
+    """Run a case; return what it printed and ended with, independent of where that was."""
+    line, variables = CASES[name]
+    places = {"NITRO_CLI_LOGS_PATH": "@/logs", **variables}
+    environment = Environment(
+        variables={key: value.replace("@", str(folder)) for key, value in places.items()}
+    )
+    machine = Machine(environment=environment, clock=lambda: NOW, process=77, guard=lambda: None)
+    output, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
+        status = run(line.replace("@", str(folder)).split(), machine)
+    parts = [f"$ nitro-cli {line}".rstrip(), *(f"{k}={v}" for k, v in variables.items())]
+    for title, stream in (("stdout", output), ("stderr", errors)):
+        stream.flush()
+        parts.append(f"--- {title}\n{stream.buffer.getvalue().decode()}")
+    text = "\n".join([*parts, f"--- exit status {status}\n"]).replace(str(folder), "@")
+    return re.sub(r"(Root error line: )\d+", r"\1N", text)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_command_prints_and_ends_as_it_did(name, tmp_path):
+    fill(tmp_path)
+
+    assert (GOLDEN / f"{name}.txt").read_bytes().decode() == transcript(name, tmp_path)
+
+
+def test_every_file_is_of_a_case():
+    assert sorted(CASES) == sorted(path.stem for path in GOLDEN.iterdir())
+
+
+def write_all() -> None:
+    """Write all files anew."""
+    shutil.rmtree(GOLDEN, ignore_errors=True)
+    GOLDEN.mkdir()
+    for name in CASES:
+        with tempfile.TemporaryDirectory() as folder:
+            fill(Path(folder))
+            (GOLDEN / f"{name}.txt").write_bytes(transcript(name, Path(folder)).encode())
+
+
+if __name__ == "__main__":
+    write_all()
