@@ -76,6 +76,9 @@ def eif_image(
             f"cannot read the image {os.fspath(path)}: {error.strerror}", code="EIF_FILE"
         ) from error
     root = (entry.directory / ROOT_DIRECTORY).resolve()
+    # DEVIATION: The root directory of an enclave that is started from an Enclave Image File is an
+    # overlay file system in RAM, where hardware has a RAM disk: mount says so, and a file of the
+    # image that is open for reading does not show the first change made through another opening.
     return EnclaveImage(
         name=_name(path),
         operations=(Operation("overlay", (str(root), "/")),),

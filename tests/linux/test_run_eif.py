@@ -27,6 +27,7 @@ from nitrosim.eif import (
 )
 from nitrosim.eif.cpio import BytesContent, Entry, Kind, read_content
 from nitrosim.eif.cpio_reader import read_cpio
+from nitrosim.eif.cpio_writer import Archive
 from nitrosim.eif.ramdisk import bootstrap_ramdisk, customer_ramdisk
 from nitrosim.errors import EnclaveError
 from nitrosim.instance import Instance
@@ -154,13 +155,14 @@ def file(name, data, mode=0o644, owner=0):
 def build(tmp_path):
     """Write an image as nitro-cli does it."""
 
-    def build(*entries, command, environment=()):
+    def build(*entries, command, environment=(), application=None):
         boot = bootstrap_ramdisk(BytesContent(b"init"), BytesContent(b"module"))
+        application = application or customer_ramdisk(entries, command, environment)
         write_eif(
             tmp_path / "test.eif",
             kernel=b"kernel",
             cmdline="console=ttyS0",
-            ramdisks=[boot.chunks(), customer_ramdisk(entries, command, environment).chunks()],
+            ramdisks=[boot.chunks(), application.chunks()],
             metadata=Metadata(image_name="test", image_version="1", build=BUILD),
         )
         return tmp_path / "test.eif"
@@ -371,6 +373,21 @@ def test_the_root_directory_is_writable_as_a_whole_and_every_enclave_has_its_own
     assert said == lines_of(run_eif(image))
     assert said == lines_of(run_eif(image))
     assert ["old"] == [path.name for path in cache.glob("*/root/data/*")]
+
+
+def test_an_image_may_lack_the_directories_that_are_mounted_upon(run_eif, build, hello):
+    entries = [
+        *map(folder, (b"rootfs", b"rootfs/app")),
+        file(b"rootfs/app/hello", hello, 0o755),
+        file(b"cmd", b"/app/hello\n7\n"),
+        file(b"env", b""),
+    ]
+    image = build(command=None, application=Archive(entries))
+
+    enclave = run_eif(image)
+
+    assert ["argv 0=/app/hello", "argv 1=7"] == lines_of(enclave)[1:3]
+    assert 7 == enclave.wait(timeout=PATIENCE)
 
 
 @pytest.mark.needs("cc")
