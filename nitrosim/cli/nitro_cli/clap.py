@@ -10,6 +10,7 @@ made of: sub-commands with long options, and nothing positional.
 * The first word that cannot be right decides about the error; what is missing or in conflict is
   looked at when all words are read, conflicts first.
 * ``-h`` and ``--help`` win over everything that comes after them.
+* Values are UTF-8; names of files that are not cannot be given.
 
 Source: clap_builder 4.6.7 (which has not changed any of this since 4.5).
 """
@@ -209,6 +210,8 @@ class _Reading:
             self._pending = option, tuple(values)
 
     def _give(self, option: Option, values: tuple[str, ...]) -> None:
+        if any(_is_damaged(value) for value in values):
+            raise UsageError("invalid UTF-8 was detected in one or more arguments", self.command)
         if option.name in self.given:
             raise UsageError(f"the argument '{option}' cannot be used multiple times", self.command)
         self.given[option.name] = values
@@ -234,6 +237,11 @@ class _Reading:
             used=[*self._used(), *meant],
             tip=f"a similar argument exists: '--{meant[0]}'" if meant else None,
         )
+
+
+def _is_damaged(word: str) -> bool:
+    """Tell whether a word of the command line was not UTF-8."""
+    return any("\udc80" <= character <= "\udcff" for character in word)
 
 
 def _is_flag(word: str) -> bool:

@@ -98,7 +98,8 @@ def error_text(error: UsageError) -> str:
             else usage(error.command, used=error.used, required=error.required)
         )
     parts.append("For more information, try '--help'.\n")
-    return "\n\n".join(parts)
+    # What was not UTF-8 is shown as the replacement character.
+    return "\n\n".join(parts).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _beside(rows: Sequence[tuple[str, str]]) -> str:

@@ -109,7 +109,7 @@ def _write(folder: Path, trace: str, now: int) -> Path | None:
     """Write a backtrace to a new file; None if that cannot be done, which nitro-cli ignores."""
     path = folder / f"err{rfc3339_nanoseconds(now)}.log"
     try:
-        path.write_text(trace, "utf-8")
+        path.write_text(trace, "utf-8", "backslashreplace")
     except OSError:
         # The text for the user then says nothing of a file.
         return None

@@ -30,6 +30,7 @@ from nitrosim.sandbox.hardware import refuse_real_hardware
 EXIT_REFUSED: Final = 125
 _EXIT_INTERRUPTED: Final = 130
 _EXIT_BROKEN_PIPE: Final = 141
+_EXIT_CANNOT_WRITE: Final = 101
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +60,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return _EXIT_INTERRUPTED
     except BrokenPipeError:
-        # The reader has seen enough. Python would complain once more at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # The reader has seen enough.
+        _discard_output()
         return _EXIT_BROKEN_PIPE
+    except OSError as error:
+        # The status of a Rust program that cannot print, for example to a full disk.
+        print(f"nitro-cli: cannot write: {error.strerror}", file=sys.stderr)
+        _discard_output()
+        return _EXIT_CANNOT_WRITE
+
+
+def _discard_output() -> None:
+    """Let what has not been printed go nowhere; Python would complain at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def run(words: Sequence[str], machine: Machine) -> int:

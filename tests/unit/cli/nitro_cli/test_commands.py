@@ -270,6 +270,20 @@ def test_what_follows_two_hyphens_is_no_option():
     assert "unexpected argument '--eif-path' found" in error("describe-eif", "--", "--eif-path")
 
 
+@pytest.mark.parametrize("words", [("--input", "\udcff"), ("--input=a\udc80", "--foo")])
+def test_value_that_is_not_utf8_is_refused(words):
+    assert (
+        "error: invalid UTF-8 was detected in one or more arguments\n\n"
+        "Usage: nitro-cli pcr [OPTIONS]\n\nFor more information, try '--help'.\n"
+    ) == error("pcr", *words)
+
+
+@pytest.mark.parametrize("word", ["\udcff", "--\udcff", "-\udcff"])
+@pytest.mark.parametrize("before", [(), ("pcr",)])
+def test_word_that_is_not_utf8_is_shown_with_the_replacement_character(before, word):
+    assert "\N{REPLACEMENT CHARACTER}'" in error(*before, word)
+
+
 @pytest.mark.parametrize("words", [("--version",), ("-V",), ("--version", "run-enclave", "x")])
 def test_version_is_printed(words):
     assert Answer(output="Nitro CLI 1.5.0\n") == call(*words)
@@ -277,6 +291,36 @@ def test_version_is_printed(words):
 
 def test_version_is_the_one_that_is_imitated():
     assert Answer(output="Nitro CLI 1.2.3\n") == parse(["-V"], version="1.2.3")
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("-x",), "unexpected argument '-x' found\n\nUsage: nitro-cli [COMMAND]\n"),
+        (("--help=x",), "unexpected value 'x' for '--help' found; no more were expected\n"),
+        (("--hel",), "'--hel' found\n\n  tip: a similar argument exists: '--help'\n"),
+        (("--", "pcr"), "  tip: subcommand 'pcr' exists; to use it, remove the '--' before it\n"),
+        (("--", "x"), "unexpected argument 'x' found\n\nUsage: nitro-cli [COMMAND]\n"),
+        (
+            ("--eif-path", "a", "sign-eif", "describe-eif"),
+            "'--eif-path' found\n\n  tip: 'sign-eif --eif-path' exists\n",
+        ),
+    ],
+)
+def test_wrong_flag_before_a_sub_command_is_an_error(words, text):
+    assert text in error(*words)
+
+
+@pytest.mark.parametrize(
+    ("words", "text"),
+    [
+        (("--input", "a", "--input", "b", "x"), "unexpected argument 'x' found"),
+        (("--input", "--nothing"), "unexpected argument '--nothing' found"),
+        (("--input", "--", "x"), "unexpected argument 'x' found"),
+    ],
+)
+def test_word_that_cannot_be_right_is_the_error_before_the_option_before_it(words, text):
+    assert f"error: {text}\n\nUsage: nitro-cli pcr [OPTIONS]\n" in error("pcr", *words)
 
 
 def test_sub_command_has_no_version():

@@ -108,6 +108,26 @@ def test_reader_that_has_seen_enough_is_no_traceback(monkeypatch, tmp_path):
         sys.stdout.detach()
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="the system has no /dev/full")
+@pytest.mark.parametrize("words", [["--version"], ["pcr", "--input", "README.md"]])
+def test_full_disk_is_said_and_status_101(words, tmp_path):
+    with open("/dev/full", "wb") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-m", "nitrosim.cli.nitro_cli.main", *words],
+            cwd=REPOSITORY,
+            env={**os.environ, "NITRO_CLI_LOGS_PATH": str(tmp_path)},
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+
+    assert (101, "nitro-cli: cannot write: No space left on device\n") == (
+        done.returncode,
+        done.stderr,
+    )
+
+
 def loaded_by(words, tmp_path):
     program = (
         "import sys; from nitrosim.cli.nitro_cli.main import main; "
