@@ -79,6 +79,9 @@ def eif_image(
     # DEVIATION: The root directory of an enclave that is started from an Enclave Image File is an
     # overlay file system in RAM, where hardware has a RAM disk: mount says so, and a file of the
     # image that is open for reading does not show the first change made through another opening.
+    # DEVIATION: rename(2) of a directory that comes from an Enclave Image File fails with EXDEV, as
+    # between file systems, upon which mv copies; directories that the program made, and all files,
+    # can be renamed.
     return EnclaveImage(
         name=_name(path),
         operations=(Operation("overlay", (str(root), "/")),),

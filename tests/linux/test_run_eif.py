@@ -84,6 +84,8 @@ int main(int count, char **words)
             say("write", path, open(path, O_WRONLY | O_CREAT | O_APPEND, 0644));
         } else if (!strcmp(words[n], "move")) {
             say("move", path, rename(path, "/moved"));
+        } else if (!strcmp(words[n], "remove")) {
+            say("remove", path, unlink(path));
         } else if (!strcmp(words[n], "run")) {
             say("run", path, access(path, X_OK));
         } else if (!strcmp(words[n], "read")) {
@@ -356,7 +358,9 @@ def test_the_root_directory_is_writable_as_a_whole_and_every_enclave_has_its_own
         file(b"data/old", b"as it was\n"),
         command=(
             *("p", "look", "/moved", "look", "/data/new", "write", "/data/new", "write", "/new"),
-            *("write", "/bin/p2", "move", "/data/old", "read", "/moved", "run", "/bin/p"),
+            *("write", "/bin/p2", "move", "/data", "move", "/data/old"),
+            *("read", "/moved", "run", "/bin/p"),
+            *("remove", "/data/new", "look", "/data/new"),
         ),
     )
     said = [
@@ -365,9 +369,12 @@ def test_the_root_directory_is_writable_as_a_whole_and_every_enclave_has_its_own
         "write /data/new: done",
         "write /new: done",
         "write /bin/p2: done",
+        "move /data: Invalid cross-device link",
         "move /data/old: done",
         "read /moved: as it was",
         "run /bin/p: done",
+        "remove /data/new: done",
+        "look /data/new: No such file or directory",
     ]
 
     assert said == lines_of(run_eif(image))
