@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Final
 
 from nitrosim.cli.nitro_cli import images
+from nitrosim.cli.nitro_cli.arguments import Answer, parse
 from nitrosim.cli.nitro_cli.clap import Parsed
 from nitrosim.cli.nitro_cli.codes import ErrorCode, explain
-from nitrosim.cli.nitro_cli.commands import Answer, parse
 from nitrosim.cli.nitro_cli.environment import Environment
 from nitrosim.cli.nitro_cli.failure import CommandError, report
 from nitrosim.cli.nitro_cli.log import Log

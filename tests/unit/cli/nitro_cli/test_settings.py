@@ -4,8 +4,8 @@ import json
 
 import pytest
 
+from nitrosim.cli.nitro_cli.arguments import parse
 from nitrosim.cli.nitro_cli.codes import ErrorCode
-from nitrosim.cli.nitro_cli.commands import parse
 from nitrosim.cli.nitro_cli.failure import CommandError
 from nitrosim.cli.nitro_cli.settings import (
     AUTOMATIC_CID_NOTE,

@@ -6,8 +6,10 @@ import itertools
 
 import pytest
 
-from nitrosim.cli.nitro_cli.clap import Parsed, jaro, similar
-from nitrosim.cli.nitro_cli.commands import COMMANDS, Answer, parse
+from nitrosim.cli.nitro_cli.arguments import Answer, parse
+from nitrosim.cli.nitro_cli.clap import Parsed
+from nitrosim.cli.nitro_cli.commands import COMMANDS
+from nitrosim.cli.nitro_cli.suggestions import jaro, similar
 
 RUN = ("--cpu-count", "2", "--memory", "512", "--eif-path", "a")
 BUILD = ("--docker-uri", "u", "--output-file", "o")
