@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from nitrosim.backends.image import EnclaveImage
     from nitrosim.enclave import Enclave
 
 EXIT_USAGE = 2
@@ -22,10 +23,12 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
     parser = subparsers.add_parser(
         "run",
         help="start a program in an enclave",
-        usage="nitrosim run [OPTION...] -- COMMAND [ARGUMENT...]",
+        usage="nitrosim run [OPTION...] -- COMMAND [ARGUMENT...]\n"
+        "       nitrosim run [OPTION...] --eif FILE",
         description="Start a program in a fresh enclave: no network, no disk, nothing of this "
-        "machine but its system directories. The console is shown, and the exit status is the "
-        "program's. Ctrl-C ends the enclave.",
+        "machine but its system directories; or what is in an Enclave Image File, with nothing of "
+        "this machine at all. The console is shown, and the exit status is the program's. Ctrl-C "
+        "ends the enclave.",
         allow_abbrev=False,
     )
     parser.add_argument("--name", metavar="N", help="name of the enclave (default: the command's)")
@@ -58,20 +61,23 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         type=Path,
         help="show this directory as /app; writes stay in RAM",
     )
+    parser.add_argument(
+        "--eif",
+        metavar="FILE",
+        type=Path,
+        help="run this Enclave Image File, which brings command, environment and files with it",
+    )
     parser.set_defaults(run=run)
 
 
 def run(args: argparse.Namespace) -> int:
     """Start the enclave; return the exit status of its program, or 0 when detached."""
-    if not args.program:
-        print("nitrosim run: no command: put it after --", file=sys.stderr)
+    if problem := _misuse(args):
+        print(f"nitrosim run: {problem}", file=sys.stderr)
         return EXIT_USAGE
-    from nitrosim.backends.command import hints, image_from_command  # noqa: PLC0415 - see main
-    from nitrosim.instance import Instance  # noqa: PLC0415
+    from nitrosim.instance import Instance  # noqa: PLC0415 - see main
 
-    image = image_from_command(args.program, app_dir=args.app_dir, environment=dict(args.env))
-    for hint in hints(args.program, args.app_dir):
-        print(f"nitrosim run: note: {hint}", file=sys.stderr)
+    image = _image_of_command(args) if args.eif is None else _image_of_file(args.eif)
     with Instance(args.instance) as instance:
         enclave = instance.run_image(
             image,
@@ -87,6 +93,38 @@ def run(args: argparse.Namespace) -> int:
             print(json.dumps(run_enclave_json(enclave), indent=2))
             return 0
         return _foreground(enclave)
+
+
+def _misuse(args: argparse.Namespace) -> str | None:
+    """Say what is wrong with the combination of arguments, if anything is."""
+    if args.eif is None:
+        return None if args.program else "no command: put it after --, or give --eif FILE"
+    if args.program or args.env or args.app_dir:
+        return "--eif brings its command, environment and files: no command, --env or --app-dir"
+    return None
+
+
+def _image_of_command(args: argparse.Namespace) -> EnclaveImage:
+    from nitrosim.backends.command import hints, image_from_command  # noqa: PLC0415 - see main
+
+    image = image_from_command(args.program, app_dir=args.app_dir, environment=dict(args.env))
+    for hint in hints(args.program, args.app_dir):
+        print(f"nitrosim run: note: {hint}", file=sys.stderr)
+    return image
+
+
+def _image_of_file(path: Path) -> EnclaveImage:
+    from datetime import UTC, datetime  # noqa: PLC0415 - see main
+
+    from nitrosim.backends.eif import eif_image  # noqa: PLC0415 - see main
+    from nitrosim.backends.eif_cache import cache_directory  # noqa: PLC0415 - see main
+
+    def tell() -> None:
+        if sys.stderr.isatty():
+            print(f"nitrosim run: unpacking {path}, this once", file=sys.stderr)
+
+    cache = cache_directory() / "eif"
+    return eif_image(path, cache=cache, at=datetime.now(UTC), on_unpacking=tell)
 
 
 def _foreground(enclave: Enclave) -> int:

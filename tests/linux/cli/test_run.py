@@ -1,8 +1,10 @@
 """nitrosim run: console, exit status, options, and that it leaves nothing behind."""
 
 import json
+import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +13,7 @@ from nitrosim.instance import Instance
 
 pytestmark = pytest.mark.needs("userns")
 PATIENCE = 30
+EIFS = Path(__file__).resolve().parents[3] / "fixtures" / "eif"
 
 
 @pytest.fixture
@@ -30,6 +33,32 @@ def test_console_is_shown_while_the_program_runs(start_nitrosim):
 
     assert b"ready\r\n" == process.stdout.readline()
     assert process.poll() is None
+
+
+@pytest.mark.skipif(os.uname().machine != "x86_64", reason="needs x86_64: so is the image")
+def test_image_file_is_run_with_what_it_brings(nitrosim):
+    done = nitrosim("run", "--eif", EIFS / "hello-unsigned.eif")
+
+    assert (3, "") == (done.returncode, done.stderr)
+    assert "argv 2=two words" in done.stdout
+    assert "env EQ=a=b=c" in done.stdout
+
+
+def test_image_file_that_would_not_boot_is_refused(nitrosim):
+    done = nitrosim("run", "--eif", EIFS / "bad-crc.eif")
+
+    assert (4, "") == (done.returncode, done.stdout)
+    assert done.stderr.startswith("nitrosim: CRC: ")
+
+
+@pytest.mark.parametrize(
+    "words", [(), ("--eif", "x.eif", "--", "true"), ("--eif", "x.eif", "--env", "A=1")]
+)
+def test_either_a_command_or_an_image_file_is_run(nitrosim, words):
+    done = nitrosim("run", *words)
+
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "--eif" in done.stderr
 
 
 @pytest.mark.parametrize("status", [0, 1, 3, 126, 255])
