@@ -109,6 +109,22 @@ def official_eif() -> Path:
     )
 
 
+@pytest.fixture(scope="session")
+def real_clap() -> Path:
+    """Return the program around the library that nitro-cli reads its command line with."""
+    folder = HERE / "rust_clap"
+    command = ("cargo", "build", "--release", "--locked", "--offline", "--quiet")
+
+    def build(target: Path) -> None:
+        demand_rust(folder)
+        fetch("cargo", ("fetch", "--locked"), folder)
+        run(command, folder, CARGO_TARGET_DIR="target")
+        shutil.copy2(folder / "target" / "release" / "real-clap", target)
+
+    sources = [folder / "Cargo.toml", folder / "Cargo.lock", folder / "src" / "main.rs"]
+    return _built(folder, "real-clap", sources, tool="cargo", command=command, build=build)
+
+
 def _rust_target() -> tuple[str, str]:
     """Return the target triple for a static program, and the compiler flags that make it so."""
     musl, glibc = (f"{platform.machine()}-unknown-linux-{name}" for name in ("musl", "gnu"))
