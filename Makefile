@@ -38,7 +38,7 @@ bench: $(STAMP) ## Measure speed, as ratios to what the machine can do
 	@$(RUN)/python tests/benchmarks/run.py
 
 programs: $(STAMP) ## Build what other people wrote and takes minutes to build, once; make test then uses it
-	@NITROSIM_BUILD=1 $(RUN)/python -m pytest -q tests/third_party/test_programs.py
+	@NITROSIM_BUILD=1 $(RUN)/python -m pytest -q -o faulthandler_timeout=0 tests/third_party/test_programs.py
 
 fuzz: $(STAMP) ## Feed the readers what a coverage-guided fuzzer makes up, FUZZ_SECONDS for each target
 	-@$(RUN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
