@@ -134,7 +134,10 @@ class Instance:
 
         """
         if eif is not None and (command, env, app_dir) == (None, None, None):
-            image = _image_from_eif(eif)
+            # Only who has an image pays for what reads it.
+            from nitrosim.backends.eif import image_from_file  # noqa: PLC0415 - see above
+
+            image = image_from_file(eif)
         elif eif is None and command is not None:
             image = image_from_command(
                 [os.fspath(word) for word in command],
@@ -304,16 +307,6 @@ class Instance:
                 self._owner.request("hello")
             raise InstanceError("the hypervisor takes no connections", code="HYPERVISOR_GONE")
         return connection
-
-
-def _image_from_eif(path: str | os.PathLike[str]) -> EnclaveImage:
-    # Only who has an image pays for what reads it.
-    from datetime import UTC, datetime  # noqa: PLC0415 - see above
-
-    from nitrosim.backends.eif import eif_image  # noqa: PLC0415 - see above
-    from nitrosim.backends.eif_cache import cache_directory  # noqa: PLC0415 - see above
-
-    return eif_image(path, cache=cache_directory() / "eif", at=datetime.now(UTC))
 
 
 def shut_down(name: str) -> bool:

@@ -15,11 +15,11 @@ import hashlib
 import json
 import os
 from collections.abc import Callable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
-from nitrosim.backends.eif_cache import CacheEntry, cached, look_up
+from nitrosim.backends.eif_cache import CacheEntry, cache_directory, cached, look_up
 from nitrosim.backends.eif_known import FileIdentity, Known
 from nitrosim.backends.image import EnclaveImage
 from nitrosim.errors import EnclaveError
@@ -89,6 +89,17 @@ def eif_image(
         environment=environment_of(entry.facts["environment"]),
         pcrs=known.pcrs,
     )
+
+
+def image_from_file(
+    path: str | os.PathLike[str], *, on_unpacking: Callable[[], None] | None = None
+) -> EnclaveImage:
+    """Return the image of the file at `path`, as of now and with the user's own cache.
+
+    Raises as `eif_image`.
+    """
+    cache = cache_directory() / "eif"
+    return eif_image(path, cache=cache, at=datetime.now(UTC), on_unpacking=on_unpacking)
 
 
 def _check(

@@ -114,17 +114,13 @@ def _image_of_command(args: argparse.Namespace) -> EnclaveImage:
 
 
 def _image_of_file(path: Path) -> EnclaveImage:
-    from datetime import UTC, datetime  # noqa: PLC0415 - see main
-
-    from nitrosim.backends.eif import eif_image  # noqa: PLC0415 - see main
-    from nitrosim.backends.eif_cache import cache_directory  # noqa: PLC0415 - see main
+    from nitrosim.backends.eif import image_from_file  # noqa: PLC0415 - see main
 
     def tell() -> None:
         if sys.stderr.isatty():
             print(f"nitrosim run: unpacking {path}, this once", file=sys.stderr)
 
-    cache = cache_directory() / "eif"
-    return eif_image(path, cache=cache, at=datetime.now(UTC), on_unpacking=tell)
+    return image_from_file(path, on_unpacking=tell)
 
 
 def _foreground(enclave: Enclave) -> int:

@@ -114,8 +114,9 @@ def _run_command(parsed: Parsed, machine: Machine, logs: Path) -> None:
         log.write("INFO", "Start Nitro CLI")
         command = _COMMANDS.get(parsed.command)
         if command is None:
-            # DEVIATION: run-enclave, describe-enclaves, terminate-enclave, console and
-            # build-enclave of nitro-cli are read and checked, and then refused with E14.
+            # DEVIATION: nitro-cli is not installed as a command yet; in the module that will
+            # be it, run-enclave, describe-enclaves, terminate-enclave, console and
+            # build-enclave are read and checked, and then refused with E14.
             raise CommandError(
                 ErrorCode.INVALID_COMMAND,
                 f"{parsed.command} is not available in this version of nitrosim",

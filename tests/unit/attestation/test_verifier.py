@@ -28,7 +28,7 @@ from nitrosim.attestation import (
     p384,
     read_unverified,
 )
-from nitrosim.attestation.errors import Code, ExpectationError
+from nitrosim.attestation.errors import ExpectationError
 from nitrosim.attestation.steps import STEPS, Outcome
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -69,80 +69,6 @@ def test_a_verified_document_cannot_be_changed(forge, verifier):
         document.user_data = b"other"
     with pytest.raises(TypeError):
         document.pcrs[0] = bytes(48)
-
-
-def test_indefinite_map_and_tag_18_are_accepted(forge, verifier):
-    payload = b"\xbf" + forge.payload()[1:] + b"\xff"
-
-    assert verifier.verify(b"\xd2" + forge.document(payload), UnsafeSkipPcrs())
-
-
-def test_inner_containers_of_indefinite_length_are_accepted(forge, verifier):
-    pcrs, bundle = cbor2.dumps(forge.pcrs()), cbor2.dumps(forge.chain()[:-1])
-    payload = forge.payload()
-    payload = payload.replace(pcrs, b"\xbf" + pcrs[1:] + b"\xff")
-    payload = payload.replace(bundle, b"\x9f" + bundle[1:] + b"\xff")
-
-    assert forge.pcrs() == verifier.verify(forge.document(payload), UnsafeSkipPcrs()).pcrs
-
-
-def test_fields_in_any_order_are_accepted(forge, verifier):
-    payload = cbor2.dumps(dict(reversed(forge.fields().items())))
-
-    assert verifier.verify(forge.document(payload), UnsafeSkipPcrs())
-
-
-@pytest.mark.parametrize("absent", ["null", "missing"])
-def test_null_and_missing_are_the_same_for_optional_fields(forge, verifier, absent):
-    fields = forge.fields(nonce=None, user_data=None)
-    if absent == "missing":
-        del fields["nonce"], fields["user_data"]
-    document = verifier.verify(forge.document(cbor2.dumps(fields)), UnsafeSkipPcrs())
-
-    assert (None, None) == (document.nonce, document.user_data)
-
-
-def test_empty_is_not_null(forge, verifier):
-    document = verifier.verify(forge.document(user_data=b""), UnsafeSkipPcrs())
-
-    assert b"" == document.user_data
-
-
-def test_both_halves_of_s_are_accepted(forge, verifier):
-    payload = forge.payload()
-    signature = forge.sign(payload)
-    other = (forge.order - int.from_bytes(signature[48:], "big")).to_bytes(48, "big")
-
-    assert verifier.verify(forge.document(payload), UnsafeSkipPcrs())
-    assert verifier.verify(
-        forge.document(payload, signature=signature[:48] + other), UnsafeSkipPcrs()
-    )
-
-
-def test_sparse_and_further_pcrs_are_accepted(forge, verifier):
-    pcrs = {i: forge.pcrs()[i] for i in (0, 1, 2, 4)} | {31: b"\x07" * 48}
-
-    assert verifier.verify(forge.document(pcrs=pcrs), Pcrs({31: b"\x07" * 48}))
-
-
-def test_instance_ca_without_key_ids_as_before_2024_is_accepted(forge, verifier):
-    forge.without("instance", "551d0e").without("instance", "551d23")
-
-    assert verifier.verify(forge.document(), UnsafeSkipPcrs())
-
-
-def test_unknown_non_critical_extension_is_accepted(forge, verifier):
-    odd = forge.extension("2a0304", b"\x05\x00")
-    forge.change("leaf", extensions=(*forge.levels["leaf"].extensions, odd))
-
-    assert verifier.verify(forge.document(), UnsafeSkipPcrs())
-
-
-def test_root_that_ends_in_2050_is_read(forge):
-    forge.change("root", end=forge.now.replace(year=2060))
-    verifier = Verifier([forge.chain()[0]], now=lambda: forge.now)
-
-    assert verifier.verify(forge.document(), UnsafeSkipPcrs())
 
 
 def test_lenient_takes_what_strict_refuses(forge, verifier):
@@ -227,25 +153,12 @@ def test_bounds_of_live_are_inclusive(forge, offset, code):
     assert code == found
 
 
-def test_expired_and_not_yet_valid_are_different_codes():
-    assert Code.CERTIFICATE_EXPIRED is not Code.CERTIFICATE_NOT_YET_VALID
-    assert Code.DOCUMENT_TOO_OLD is not Code.DOCUMENT_FROM_FUTURE
-
-
 def test_historic_ignores_the_clock(forge):
     verifier = Verifier([forge.root], now=lambda: forge.now + timedelta(days=10000))
     document = verifier.verify(forge.document(), UnsafeSkipPcrs(), time=Historic())
 
     assert not document.live
     assert forge.now == document.evaluated_at
-
-
-@pytest.mark.parametrize("at", ["begin", "end"])
-def test_bounds_of_the_leaf_are_inclusive(forge, verifier, at):
-    moment = getattr(forge.levels["leaf"], at)
-    document = forge.document(timestamp=int(moment.timestamp() * 1000))
-
-    assert verifier.verify(document, UnsafeSkipPcrs(), time=Historic())
 
 
 def test_clock_is_read_at_each_verification(forge):
