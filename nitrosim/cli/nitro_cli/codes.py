@@ -8,9 +8,14 @@ the texts of E01-E03, E20-E22, E26 and E27 are those of nitro-cli 1.5.0.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from nitrosim.cli.nitro_cli.clap import Parsed
+    from nitrosim.cli.nitro_cli.context import Context
 
 MISSING_INFO: Final = "MISSING_INFO"
 """What nitro-cli prints for a detail that it forgot to fill in."""
@@ -290,3 +295,8 @@ def explain(code: str) -> str:
         if known.code == code and known.explanation is not None:
             return known.explanation
     return f"No such error code {code}"
+
+
+def explain_code(parsed: Parsed, _context: Context) -> None:
+    """Explain an error code on standard error, as the sub-command ``explain``."""
+    print(explain(parsed.value("error-code") or ""), file=sys.stderr)

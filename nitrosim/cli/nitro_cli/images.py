@@ -16,13 +16,13 @@ from nitrosim.cli.nitro_cli.codes import ErrorCode
 from nitrosim.cli.nitro_cli.failure import CommandError
 
 if TYPE_CHECKING:
-    from nitrosim.cli.nitro_cli.environment import Environment
+    from nitrosim.cli.nitro_cli.context import Context
     from nitrosim.eif.serde import Json
 
 _CHUNK_BYTES: Final = 1 << 20
 
 
-def describe_eif(parsed: Parsed, environment: Environment) -> None:
+def describe_eif(parsed: Parsed, context: Context) -> None:
     """Print what an image is.
 
     Raises:
@@ -38,7 +38,7 @@ def describe_eif(parsed: Parsed, environment: Environment) -> None:
     path = parsed.value("eif-path") or ""
     try:
         with Eif.open(path) as eif:
-            text = describe_as_text(eif, environment.version)
+            text = describe_as_text(eif, context.environment.version)
     except EifError as error:
         reason = ErrorCode.SERDE if error.code == "CUSTOM_METADATA" else ErrorCode.EIF_PARSING
         raise CommandError(reason, f"Cannot describe {path}: {error}", action=action) from error
@@ -48,7 +48,7 @@ def describe_eif(parsed: Parsed, environment: Environment) -> None:
     write_output(text)
 
 
-def pcr(parsed: Parsed, _environment: Environment) -> None:
+def pcr(parsed: Parsed, _context: Context) -> None:
     """Print the PCR that measures a file, or a signing certificate.
 
     Raises:
@@ -66,7 +66,7 @@ def pcr(parsed: Parsed, _environment: Environment) -> None:
     write_json({name: value.hex()})
 
 
-def sign_eif(parsed: Parsed, environment: Environment) -> None:
+def sign_eif(parsed: Parsed, context: Context) -> None:
     """Sign an image, or sign it again, and print its measurements.
 
     Raises:
@@ -100,7 +100,7 @@ def sign_eif(parsed: Parsed, environment: Environment) -> None:
         cause = f"Cannot use {error.filename}: {error.strerror}"
         raise CommandError(ErrorCode.SIGNING, cause, action=action) from error
     print("Enclave Image successfully signed.", file=sys.stderr)
-    write_json({"Measurements": {**measurements.as_json(environment.version)}})
+    write_json({"Measurements": {**measurements.as_json(context.environment.version)}})
 
 
 def write_json(value: Json) -> None:

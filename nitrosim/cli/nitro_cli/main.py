@@ -14,13 +14,14 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
-from nitrosim.cli.nitro_cli import images
 from nitrosim.cli.nitro_cli.arguments import Answer, parse
 from nitrosim.cli.nitro_cli.clap import Parsed
-from nitrosim.cli.nitro_cli.codes import ErrorCode, explain
+from nitrosim.cli.nitro_cli.codes import ErrorCode
+from nitrosim.cli.nitro_cli.context import Context
 from nitrosim.cli.nitro_cli.environment import Environment
 from nitrosim.cli.nitro_cli.failure import CommandError, report
 from nitrosim.cli.nitro_cli.log import Log
@@ -31,6 +32,14 @@ EXIT_REFUSED: Final = 125
 _EXIT_INTERRUPTED: Final = 130
 _EXIT_BROKEN_PIPE: Final = 141
 _EXIT_CANNOT_WRITE: Final = 101
+
+SUB_COMMANDS: Final = {
+    "describe-eif": ("nitrosim.cli.nitro_cli.images", "describe_eif"),
+    "pcr": ("nitrosim.cli.nitro_cli.images", "pcr"),
+    "sign-eif": ("nitrosim.cli.nitro_cli.images", "sign_eif"),
+    "explain": ("nitrosim.cli.nitro_cli.codes", "explain_code"),
+}
+"""By sub-command: the module and the function in it that does it; see `Context`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,8 +121,8 @@ def _run_command(parsed: Parsed, machine: Machine, logs: Path) -> None:
     who = f"nitro-cli:{machine.process}"
     with Log(logs, who=who, level=environment.log_level, clock=machine.clock) as log:
         log.write("INFO", "Start Nitro CLI")
-        command = _COMMANDS.get(parsed.command)
-        if command is None:
+        place = SUB_COMMANDS.get(parsed.command)
+        if place is None:
             # DEVIATION: nitro-cli is not installed as a command yet; in the module that will
             # be it, run-enclave, describe-enclaves, terminate-enclave, console and
             # build-enclave are read and checked, and then refused with E14.
@@ -122,19 +131,13 @@ def _run_command(parsed: Parsed, machine: Machine, logs: Path) -> None:
                 f"{parsed.command} is not available in this version of nitrosim",
                 action="Run Command",
             )
-        command(parsed, environment)
+        context = Context(
+            environment=environment, log=log, clock=machine.clock, process=machine.process
+        )
+        module, function = place
+        command: Callable[[Parsed, Context], None] = getattr(import_module(module), function)
+        command(parsed, context)
 
-
-def _explain(parsed: Parsed, _environment: Environment) -> None:
-    print(explain(parsed.value("error-code") or ""), file=sys.stderr)
-
-
-_COMMANDS: Final[dict[str, Callable[[Parsed, Environment], None]]] = {
-    "describe-eif": images.describe_eif,
-    "pcr": images.pcr,
-    "sign-eif": images.sign_eif,
-    "explain": _explain,
-}
 
 if __name__ == "__main__":
     sys.exit(main())
