@@ -10,14 +10,16 @@
             ...
 
 Importing this package loads nothing: `nitrosim.attestation`, which people ship, lives
-below it and must not bring the simulator along.
+below it and must not bring the simulator along. Not even `typing`: it takes nearly as long to load
+as Python takes to start.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from nitrosim.console import Console
     from nitrosim.enclave import Enclave
     from nitrosim.errors import (

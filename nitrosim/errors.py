@@ -13,13 +13,17 @@
 
 A message says what failed, what was got and expected, and what to do. The code
 is for programs: it never changes once released, and the command line prints it.
+
+Every program loads this module first, so it loads nothing: `typing` or `dataclasses` alone take
+about as long as Python takes to start.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
 
 _LONGEST_LINE: Final = 240
 
@@ -69,17 +73,31 @@ class EnclaveTimeoutError(EnclaveError, TimeoutError):
     code = "TIMEOUT"
 
 
-@dataclass(frozen=True, slots=True)
 class Requirement:
     """Something this machine lacks.
 
     `name` is stable ("userns", "seccomp-notify", "launcher", ...), `found` says what
-    was seen, `fix` is the command or step that helps.
+    was seen, `fix` is the command or step that helps. Two with the same of each are equal.
     """
 
-    name: str
-    found: str
-    fix: str
+    __slots__ = ("fix", "found", "name")
+    __match_args__ = ("name", "found", "fix")
+
+    def __init__(self, name: str, found: str, fix: str) -> None:
+        self.name: Final = name
+        self.found: Final = found
+        self.fix: Final = fix
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Requirement):
+            return NotImplemented
+        return (self.name, self.found, self.fix) == (other.name, other.found, other.fix)
+
+    def __hash__(self) -> int:
+        return hash((self.name, self.found, self.fix))
+
+    def __repr__(self) -> str:
+        return f"Requirement(name={self.name!r}, found={self.found!r}, fix={self.fix!r})"
 
 
 class HostNotSupportedError(NitroSimError):

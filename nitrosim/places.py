@@ -1,30 +1,31 @@
-"""Where an instance keeps its files, and what an instance may be called.
+"""Where an instance keeps its files.
 
-Two directories per instance, both private to the user (mode 0700):
-
-- *state*, which outlives the hypervisor: the root CA in ``ca/``.
-  ``$NITROSIM_STATE``, else ``$XDG_STATE_HOME/nitrosim``, else ``~/.local/state/nitrosim``.
-- *runtime*, which does not: the control socket, the sockets behind vsock ports,
-  the log. ``$XDG_RUNTIME_DIR/nitrosim``, else ``/tmp/nitrosim-UID``. Its path is
-  short because an AF_UNIX address has room for 107 bytes.
-
-Directories are made by who writes into them, never by asking for their path.
+What the directories are for and what they are called is said in `nitrosim.directories`, which is
+the same as text.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import stat
 from dataclasses import dataclass
 from pathlib import Path
 
-from nitrosim.errors import InstanceError
+from nitrosim.directories import (
+    DEFAULT_INSTANCE,
+    check_instance_name,
+    make_private_directory,
+    runtime_base,
+    state_directory,
+)
 
-DEFAULT_INSTANCE = "default"
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,31}")
-#: Room left for the name of a socket below the runtime directory.
-_LONGEST_RUNTIME = 107 - 48
+__all__ = [
+    "DEFAULT_INSTANCE",
+    "Places",
+    "check_instance_name",
+    "ephemeral_places",
+    "instance_state",
+    "make_private",
+    "named_places",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,49 +37,27 @@ class Places:
     runtime: Path
 
 
-def check_instance_name(name: str) -> str:
-    """Return `name` if an instance may be called that.
+def instance_state(name: str) -> Path:
+    """Return the directory of what outlives the hypervisor of the instance `name`.
 
     Raises:
-        InstanceError: ``INSTANCE_NAME`` for anything but 1 to 32 letters, digits,
-            dots, hyphens and underscores, beginning with a letter or digit.
+        InstanceError: ``INSTANCE_NAME``; ``INSTANCE_DIRECTORY`` if the user has no home directory.
 
     """
-    if not _NAME.fullmatch(name):
-        raise InstanceError(
-            f"the instance cannot be called {name!r}: expected 1 to 32 letters, digits, '.', '-' "
-            "or '_', beginning with a letter or digit",
-            code="INSTANCE_NAME",
-        )
-    return name
-
-
-def instance_state(name: str) -> Path:
-    """Return the directory of what outlives the hypervisor of the instance `name`."""
-    check_instance_name(name)
-    base = os.environ.get("NITROSIM_STATE")
-    if not base:
-        home = os.environ.get("XDG_STATE_HOME")
-        try:
-            base = str(Path(home) if home else Path("~/.local/state").expanduser())
-        except RuntimeError as error:
-            raise InstanceError(
-                "this user has no home directory; set NITROSIM_STATE to a directory of your own",
-                code="INSTANCE_DIRECTORY",
-            ) from error
-        base = str(Path(base, "nitrosim"))
-    return Path(base).absolute() / name
+    return Path(state_directory(name))
 
 
 def _runtime_base() -> Path:
-    given = os.environ.get("XDG_RUNTIME_DIR")
-    if given and os.access(given, os.W_OK) and len(given) <= _LONGEST_RUNTIME - 42:
-        return Path(given, "nitrosim")
-    return Path(f"/tmp/nitrosim-{os.getuid()}")  # noqa: S108 - checked by make_private
+    return Path(runtime_base())
 
 
 def named_places(name: str) -> Places:
-    """Return the places of the user's instance `name`."""
+    """Return the places of the user's instance `name`.
+
+    Raises:
+        InstanceError: ``INSTANCE_NAME``; ``INSTANCE_DIRECTORY`` if the user has no home directory.
+
+    """
     return Places(name, instance_state(name), _runtime_base() / check_instance_name(name))
 
 
@@ -99,21 +78,5 @@ def make_private(directory: Path) -> Path:
             else, is a symbolic link, or cannot be created.
 
     """
-    try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        status = directory.lstat()
-        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid():
-            if status.st_mode & 0o077:
-                directory.chmod(0o700)
-            return directory
-    except OSError as error:
-        raise InstanceError(
-            f"cannot use the directory {directory}: {error.strerror}; set NITROSIM_STATE or "
-            "XDG_RUNTIME_DIR to a directory of your own",
-            code="INSTANCE_DIRECTORY",
-        ) from error
-    raise InstanceError(
-        f"will not use {directory}: expected a directory of user {os.getuid()}, found mode "
-        f"{stat.filemode(status.st_mode)} of user {status.st_uid}; remove it",
-        code="INSTANCE_DIRECTORY",
-    )
+    make_private_directory(str(directory))
+    return directory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import os
 
 from nitrosim.errors import HostNotSupportedError, Requirement
 
@@ -12,7 +12,7 @@ _DEVICES = ("/dev/nsm", "/dev/nitro_enclaves")
 def real_hardware() -> Requirement | None:
     """Return what makes this machine a real enclave, or one that can run real enclaves."""
     for device in _DEVICES:
-        if Path(device).exists():
+        if os.path.exists(device):
             return Requirement(
                 "no-real-hardware",
                 f"{device} exists: this is an enclave, or an instance that can run real ones",

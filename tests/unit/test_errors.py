@@ -55,6 +55,16 @@ def test_a_host_that_lacks_something_is_told_all_of_it_and_what_to_do():
     ] == str(error).splitlines()
 
 
+def test_requirements_are_equal_by_what_they_say():
+    one, same, other = (Requirement("a", "b", fix) for fix in ("c", "c", "d"))
+
+    assert one == same
+    assert one != other
+    assert one != ("a", "b", "c")
+    assert {one, other} == {one, same, other}
+    assert "Requirement(name='a', found='b', fix='c')" == repr(one)
+
+
 @pytest.mark.parametrize(
     ("code", "kind"),
     [

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from nitrosim.directories import runtime_directory, state_directory
 from nitrosim.errors import InstanceError
 from nitrosim.places import (
     check_instance_name,
@@ -40,7 +41,7 @@ def test_a_name_of_letters_digits_and_a_few_signs_is_one(name):
     "name", ["", ".", "..", "-x", "_x", "a/b", "../a", "x" * 33, "a b", "a\n", "ä", "a\0"]
 )
 def test_other_names_are_refused(name):
-    for ask in (check_instance_name, instance_state, named_places):
+    for ask in (check_instance_name, instance_state, named_places, runtime_directory):
         with pytest.raises(InstanceError) as caught:
             ask(name)
         assert "INSTANCE_NAME" == caught.value.code
@@ -48,6 +49,22 @@ def test_other_names_are_refused(name):
 
 def test_the_state_is_in_the_users_home(tmp_path):
     assert tmp_path / ".local" / "state" / "nitrosim" / "x" == instance_state("x")
+
+
+def test_a_user_without_a_home_is_told_to_name_a_directory(monkeypatch):
+    monkeypatch.delenv("HOME")
+    monkeypatch.setattr("os.getuid", lambda: 4_294_967_294)
+    with pytest.raises(InstanceError, match="set NITROSIM_STATE") as caught:
+        instance_state("x")
+
+    assert "INSTANCE_DIRECTORY" == caught.value.code
+
+
+def test_a_tilde_in_a_variable_means_nothing(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_STATE_HOME", "~x")
+
+    assert tmp_path / "~x" / "nitrosim" / "x" == instance_state("x")
 
 
 def test_the_state_is_where_the_desktop_wants_it(monkeypatch, tmp_path):
@@ -105,12 +122,21 @@ def test_a_runtime_whose_path_is_long_is_passed_over(monkeypatch, tmp_path):
 def test_there_is_room_for_a_socket_below_the_longest_runtime(monkeypatch):
     directory = Path("/" + "r" * 16)
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(directory))
-    monkeypatch.setattr("nitrosim.places.os.access", lambda _path, _mode: True)
+    monkeypatch.setattr("os.access", lambda _path, _mode: True)
     runtime = named_places("x" * 32).runtime
 
     assert directory / "nitrosim" / ("x" * 32) == runtime
     # CID, port and a serial of twelve digits.
     assert 107 >= len(f"{runtime}/v/4294967295.4294967295.{10**12}")
+
+
+def test_places_and_directories_are_the_same():
+    places = named_places("x")
+
+    assert (str(places.state), str(places.runtime)) == (
+        state_directory("x"),
+        runtime_directory("x"),
+    )
 
 
 def test_asking_for_places_makes_none(monkeypatch, short):
@@ -158,7 +184,7 @@ def test_a_directory_of_somebody_else_is_refused(monkeypatch, tmp_path):
     directory = tmp_path / "theirs"
     directory.mkdir()
     somebody_else = os.getuid() + 1
-    monkeypatch.setattr("nitrosim.places.os.getuid", lambda: somebody_else)
+    monkeypatch.setattr("os.getuid", lambda: somebody_else)
 
     refused(directory)
 
