@@ -22,6 +22,7 @@ import signal
 import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from nitrosim.hypervisor.console import Console
 from nitrosim.hypervisor.loop import Loop
@@ -55,7 +56,9 @@ class Specification:
     """What an enclave is started from.
 
     `operations`, `command` and `environment` say what runs where; `pcrs` are the launch
-    measurements as documents carry them, 48 bytes each, by index.
+    measurements as documents carry them, 48 bytes each, by index. `host_cpus` are the processors
+    it is bound to; none for any. With `boot` it has started when its init runs, as for
+    nitro-cli, and otherwise when its program has been executed.
     """
 
     name: str
@@ -67,6 +70,8 @@ class Specification:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     pcrs: Mapping[int, bytes]
+    host_cpus: tuple[int, ...] = ()
+    boot: bool = False
     interruptible: bool = False
 
 
@@ -108,7 +113,7 @@ class Enclave:
     # ---- start ----
 
     def start(self, on_started: Callable[[str], None]) -> None:
-        """Start the launcher; `on_started` gets "" when the program runs, else what failed.
+        """Start the launcher; `on_started` gets "" when the enclave has started, else what failed.
 
         Raises:
             OSError: the launcher cannot be executed.
@@ -120,6 +125,7 @@ class Enclave:
             specification.operations,
             specification.command,
             specification.environment,
+            host_cpus=specification.host_cpus,
             interruptible=specification.interruptible,
         )
         self._on_started = on_started
@@ -159,6 +165,8 @@ class Enclave:
         elif kind == "filter" and fds:
             listener = Listener(fds[0], killable=rest == "1")
             self._program = self._supervisor.add(listener, self.side, nsm=self.nsm)
+            if self.specification.boot:
+                self._has_started()
         elif kind == "exit":
             status = os.waitstatus_to_exitcode(int(rest))
             self.status = status if status >= 0 else 128 - status
@@ -188,9 +196,12 @@ class Enclave:
         if text:
             self._failure = text.removeprefix("error ")
         elif self._program is not None and not self._failure:
-            if self.state is State.STARTING:
-                self.state = State.RUNNING
-            self._report_start("")
+            self._has_started()
+
+    def _has_started(self) -> None:
+        if self.state is State.STARTING:
+            self.state = State.RUNNING
+        self._report_start("")
 
     def _report_start(self, failure: str) -> None:
         if self._on_started is not None:
@@ -234,3 +245,21 @@ class Enclave:
         callbacks, self.end_callbacks = self.end_callbacks, []
         for callback in callbacks:
             callback()
+
+
+def describe(enclave: Enclave) -> dict[str, Any]:
+    """Return what a client may know of an enclave."""
+    specification = enclave.specification
+    return {
+        "number": enclave.number,
+        "name": specification.name,
+        "module_id": enclave.module_id,
+        "pid": enclave.pid,
+        "cid": enclave.side.cid,
+        "cpu_count": specification.cpu_count,
+        "cpu_ids": list(specification.cpu_ids),
+        "memory_mib": specification.memory_mib,
+        "debug_mode": specification.debug_mode,
+        "state": enclave.state.value,
+        "pcrs": {index: value.hex() for index, value in specification.pcrs.items()},
+    }

@@ -103,6 +103,28 @@ class Network:
         self._wake(state.side, state.local.port)
         return 0
 
+    def listen_as_parent(self, port: int | None) -> tuple[socket.socket, int]:
+        """Return a socket that listens on `port` of the parent instance, and its port.
+
+        None takes a free one. Whoever accepts there does not ask us. The port is free again when
+        the last copy of the socket is closed.
+
+        Raises:
+            OSError: EADDRINUSE.
+
+        """
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        state = self.table.add(sock, self.parent)
+        error = self.bind(sock, state, Address(CID_ANY, PORT_ANY if port is None else port))
+        if error:
+            self.table.release(state)
+            sock.close()
+            raise OSError(error, os.strerror(error))
+        state.counted = False
+        self.listen(sock, state, -1)
+        assert state.local is not None
+        return sock, state.local.port
+
     def connect(self, sock: socket.socket, state: EmulatedSocket, wanted: Address) -> int:
         """Connect `sock` as Linux does; returns 0 or an errno, ETIMEDOUT for "nobody there"."""
         target = self.route(state.side, wanted.cid)

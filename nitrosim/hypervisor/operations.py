@@ -9,22 +9,18 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Callable
-from typing import Any
 
-from nitrosim.errors import NitroSimError
 from nitrosim.hypervisor.control import Client, RequestError
-from nitrosim.hypervisor.enclaves import Enclave, State
+from nitrosim.hypervisor.enclaves import Enclave, State, describe
 from nitrosim.hypervisor.identity import InstanceIdentity
+from nitrosim.hypervisor.launches import Launches
 from nitrosim.hypervisor.loop import Loop, Timer
 from nitrosim.hypervisor.network import Network
 from nitrosim.hypervisor.notify import Listener
 from nitrosim.hypervisor.protocol import Message
-from nitrosim.hypervisor.specifications import Specifications
 from nitrosim.hypervisor.supervisor import Supervisor
-from nitrosim.vsock.addresses import CID_ANY, PORT_ANY, Address
+from nitrosim.vsock.addresses import Address
 
-#: Smallest and largest CID that an enclave may ask for.
-_CIDS = range(4, CID_ANY)
 #: Ended enclaves that can still be asked for their status and console.
 _REMEMBERED = 64
 
@@ -53,11 +49,19 @@ class HypervisorOperations:
         self._ended: dict[int, Enclave] = {}
         self._parents = 0
         self._ending = False
-        self._next_number = 1
-        self._specifications = Specifications(identity.instance_id)
+        self._launches = Launches(
+            loop,
+            network,
+            supervisor,
+            identity,
+            names=lambda: {enclave.specification.name for enclave in self._enclaves.values()},
+            on_launched=self._launched,
+        )
         self._by_name: dict[str, Callable[[Client, Message, list[int]], None]] = {
             "hello": self._hello,
-            "run": self._run,
+            "reserve": self._launches.reserve,
+            "lent": self._launches.lent,
+            "run": self._launches.run,
             "list": self._list,
             "wait": self._wait,
             "terminate": self._terminate,
@@ -107,53 +111,8 @@ class HypervisorOperations:
             }
         )
 
-    def _run(self, client: Client, request: Message, _fds: list[int]) -> None:
-        cid = request.get("cid")
-        if cid is not None and cid not in _CIDS:
-            raise RequestError(
-                "ENCLAVE_CID", f"an enclave cannot have CID {cid}: expected 4 to {_CIDS[-1]}"
-            )
-        taken = {enclave.specification.name for enclave in self._enclaves.values()}
-        specification = self._specifications.read(request, taken)
-        side = self._network.add_side(cid)
-        if side is None:
-            raise RequestError("ENCLAVE_CID", f"CID {cid} is taken by another enclave")
-        number = self._next_number
-        self._next_number += 1
-        identity = self._identity.new_enclave()
-        nsm = self._identity.new_nsm(identity, dict(specification.pcrs))
-        enclave = Enclave(
-            self._loop,
-            self._network,
-            self._supervisor,
-            number=number,
-            specification=specification,
-            side=side,
-            module_id=identity.module_id,
-            nsm=nsm.handle,
-        )
-
-        def started(failure: str) -> None:
-            if failure:
-                client.refuse(RequestError("ENCLAVE_START", failure))
-                return
-            console = enclave.console.follow(lossless=bool(request.get("lossless")))
-            client.answer({"enclave": self.describe(enclave)}, console)
-            os.close(console)
-
-        try:
-            enclave.start(started)
-        except (OSError, NitroSimError) as error:
-            self._network.remove_side(side)
-            raise RequestError("ENCLAVE_START", str(error)) from error
-        self._enclaves[number] = enclave
-        enclave.end_callbacks.append(lambda: self._ended_enclave(enclave))
-        if not request.get("detach"):
-            client.on_close.append(enclave.terminate)
-            enclave.end_callbacks.append(lambda: client.forget(enclave.terminate))
-
     def _list(self, client: Client, _request: Message, _fds: list[int]) -> None:
-        client.answer({"enclaves": [self.describe(e) for e in self._enclaves.values()]})
+        client.answer({"enclaves": [describe(e) for e in self._enclaves.values()]})
 
     def _wait(self, client: Client, request: Message, _fds: list[int]) -> None:
         enclave = self._find(request, ended_too=True)
@@ -234,19 +193,14 @@ class HypervisorOperations:
 
     def _listen(self, client: Client, request: Message, _fds: list[int]) -> None:
         port = request.get("port")
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
-            state = self._network.table.add(sock, self._network.parent)
-            wanted = Address(CID_ANY, PORT_ANY if port is None else int(port))
-            error = self._network.bind(sock, state, wanted)
-            if error:
-                self._network.table.release(state)
-                raise RequestError(
-                    "PORT_IN_USE", f"cannot listen on port {port} of CID 3: {os.strerror(error)}"
-                )
-            state.counted = False
-            self._network.listen(sock, state, -1)
-            assert state.local is not None
-            client.answer({"port": state.local.port}, sock.fileno())
+        try:
+            sock, port = self._network.listen_as_parent(None if port is None else int(port))
+        except OSError as error:
+            raise RequestError(
+                "PORT_IN_USE", f"cannot listen on port {port} of CID 3: {error.strerror}"
+            ) from error
+        with sock:
+            client.answer({"port": port}, sock.fileno())
 
     def _nsm(self, client: Client, request: Message, _fds: list[int]) -> None:
         enclave = self._find(request)
@@ -264,22 +218,9 @@ class HypervisorOperations:
 
     # ---- the rest ----
 
-    def describe(self, enclave: Enclave) -> dict[str, Any]:
-        """Return what a client may know of an enclave."""
-        specification = enclave.specification
-        return {
-            "number": enclave.number,
-            "name": specification.name,
-            "module_id": enclave.module_id,
-            "pid": enclave.pid,
-            "cid": enclave.side.cid,
-            "cpu_count": specification.cpu_count,
-            "cpu_ids": list(specification.cpu_ids),
-            "memory_mib": specification.memory_mib,
-            "debug_mode": specification.debug_mode,
-            "state": enclave.state.value,
-            "pcrs": {index: value.hex() for index, value in specification.pcrs.items()},
-        }
+    def _launched(self, enclave: Enclave) -> None:
+        self._enclaves[enclave.number] = enclave
+        enclave.end_callbacks.append(lambda: self._ended_enclave(enclave))
 
     def _find(self, request: Message, *, ended_too: bool = False) -> Enclave:
         wanted = request["enclave"]

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from fake_nsm import Measurements
+from nitrosim.hypervisor.allocator import Loan
 from nitrosim.hypervisor.control import RequestError
 from nitrosim.hypervisor.enclaves import Specification
 from nitrosim.hypervisor.protocol import Message
+from nitrosim.sandbox.cpus import host_cpus
 from nitrosim.sandbox.launcher import Operation
 
-# DEVIATION: CPU ids are those of a parent with 8 vCPUs (0 and its sibling 4 stay with the parent)
-# and are given out in turn, not exclusively; memory and CPUs are recorded, not enforced.
+# DEVIATION: Enclaves that are started in another way than by nitro-cli run-enclave take nothing out
+# of the pool: their CPU ids are those of a parent with 8 vCPUs (0 and its sibling 4 stay with the
+# parent), given out in turn, not exclusively, and their memory is recorded.
 _CPU_POOL = (1, 5, 2, 6, 3, 7)
 _MOST_CPUS = 1024
 
@@ -23,24 +26,27 @@ class Specifications:
         self._instance_id = instance_id
         self._next_cpu = 0
 
-    def read(self, request: Message, taken_names: Collection[str]) -> Specification:
+    def read(
+        self, request: Message, taken_names: Collection[str], loan: Loan | None
+    ) -> Specification:
         """Return what `request` asks for, under a name that is not among `taken_names`.
+
+        CPUs and memory are those of the `loan`; without one they are what the request says.
 
         Raises:
             RequestError: ``ENCLAVE_CPUS``.
             KeyError, TypeError, ValueError: the request is not of the protocol's form.
 
         """
-        cpu_count = int(request["cpu_count"])
-        if not 1 <= cpu_count <= _MOST_CPUS:
-            raise RequestError(
-                "ENCLAVE_CPUS", f"an enclave has 1 to {_MOST_CPUS} CPUs, not {cpu_count}"
-            )
+        if loan is None:
+            cpu_ids, memory_mib = self._next_cpus(int(request["cpu_count"])), request["memory_mib"]
+        else:
+            cpu_ids, memory_mib = loan.cpu_ids, loan.memory_mib
         return Specification(
             name=_free_name(str(request["name"]), taken_names),
-            cpu_count=cpu_count,
-            cpu_ids=self._next_cpus(cpu_count),
-            memory_mib=int(request["memory_mib"]),
+            cpu_count=len(cpu_ids),
+            cpu_ids=cpu_ids,
+            memory_mib=int(memory_mib),
             debug_mode=bool(request["debug_mode"]),
             operations=tuple(
                 Operation(name, tuple(arguments)) for name, *arguments in request["operations"]
@@ -48,21 +54,32 @@ class Specifications:
             command=tuple(request["command"]),
             environment=dict(request["environment"]),
             pcrs=self._measured(request),
+            host_cpus=() if loan is None else tuple(host_cpus(cpu_ids, loan.cores)),
+            boot=bool(request.get("boot")),
             interruptible=bool(request.get("interruptible")),
         )
 
     def _next_cpus(self, count: int) -> tuple[int, ...]:
+        if not 1 <= count <= _MOST_CPUS:
+            raise RequestError(
+                "ENCLAVE_CPUS", f"an enclave has 1 to {_MOST_CPUS} CPUs, not {count}"
+            )
         cpus = [_CPU_POOL[(self._next_cpu + n) % len(_CPU_POOL)] for n in range(count)]
         self._next_cpu += count
         return tuple(sorted(cpus))
 
     def _measured(self, request: Message) -> dict[int, bytes]:
         """Return the registers that the launch sets: the image's, the parent's, less debug mode."""
-        image = {f"pcr{index}": bytes.fromhex(value) for index, value in request["pcrs"].items()}
+        image = {f"pcr{index}": value for index, value in image_pcrs(request).items()}
         measurements = Measurements(**image).of_parent(instance_id=self._instance_id)
         if request["debug_mode"]:
             measurements = measurements.in_debug_mode()
         return measurements.by_index()
+
+
+def image_pcrs(request: Message) -> dict[int, bytes]:
+    """Return the registers of the image that a ``run`` request is about."""
+    return {int(index): bytes.fromhex(value) for index, value in request["pcrs"].items()}
 
 
 def _free_name(wanted: str, taken: Collection[str]) -> str:

@@ -135,14 +135,18 @@ def launch_enclave(
     command: Sequence[str],
     environment: Mapping[str, str],
     *,
+    host_cpus: Sequence[int] = (),
     interruptible: bool = False,
 ) -> Launch:
     """Start the launcher of one enclave, as a child of this process.
 
-    `environment` is exactly what the command gets. `interruptible` lets its calls be
-    interrupted as on kernels before 5.19 (for tests).
+    `environment` is exactly what the command gets. `host_cpus` are the processors that it may
+    run on; none for those of this process. `interruptible` lets its calls be interrupted as on
+    kernels before 5.19 (for tests).
     """
     arguments = [str(launcher_path()), "enclave"]
+    if host_cpus:
+        arguments += ["--cpus", ",".join(map(str, host_cpus))]
     if interruptible:
         arguments.append("--interruptible")
     for operation in operations:

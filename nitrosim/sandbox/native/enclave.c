@@ -1,12 +1,39 @@
 /* An enclave: namespaces, its init, and the order in which it is set up. */
 #include "launcher.h"
 
+/* DEVIATION: An enclave that nitro-cli has started is bound to as many processors of this machine as
+ * it has CPUs, or fewer where there are not that many; /proc/cpuinfo and /sys show all of them. */
+static void bind_to_cpus(void)
+{
+	cpu_set_t set;
+	char *rest = NULL;
+	CPU_ZERO(&set);
+	for (const char *at = cpus; *at; at = *rest ? rest + 1 : rest) {
+		unsigned long cpu = strtoul(at, &rest, 10);
+		errno = EINVAL;
+		if (rest == at || (*rest && *rest != ',') || cpu >= CPU_SETSIZE)
+			die("not a list of processors: %s", cpus);
+		CPU_SET(cpu, &set);
+	}
+	if (sched_setaffinity(0, sizeof set, &set) < 0)
+		die("cannot run on the processors %s", cpus);
+}
+
+/* Pid 1 ignores signals that it has no handler for. On hardware, SIGTERM for the process that
+ * nitro-cli calls ProcessID ends the enclave. */
+static void end_by_signal(int number)
+{
+	(void)number;
+	_exit(0);
+}
+
 /* init: reap everything; when the command ends, say how, and end the enclave with it. */
 static void __attribute__((noreturn)) run_init(char **command)
 {
 	char line[32];
 	int status;
 	int console = open_console();
+	signal(SIGTERM, end_by_signal);
 	/* Nothing is copied for a process that only executes another program. Until it has, it works
 	 * in our memory, and we stand still. */
 	pid_t program = vfork();
@@ -53,6 +80,8 @@ void enclave(char **arguments)
 	const int outer_root = geteuid() == 0;
 	const unsigned user = geteuid(), group = getegid();
 	char **command = parse_operations(arguments);
+	if (cpus)
+		bind_to_cpus();
 	if (pipe2(ready, O_CLOEXEC) < 0)
 		die("cannot create a pipe");
 

@@ -69,6 +69,7 @@ void bind_device(const char *device, const char *target);
 
 /* plan.c: parse returns the command; the others work on the list. */
 extern int wait_interruptible;
+extern const char *cpus; /* "0,2": the processors to run on; NULL for any */
 char **parse_operations(char **argument);
 void open_sources(void);
 void mount_root(void);

@@ -3,7 +3,7 @@
 
 enum { MAX_OPERATIONS = 256 };
 
-enum kind { RO_BIND, OVERLAY, SYMLINK, DIRECTORY, TEMPORARY, CONTENT, INTERRUPTIBLE };
+enum kind { RO_BIND, OVERLAY, SYMLINK, DIRECTORY, TEMPORARY, CONTENT, CPUS, INTERRUPTIBLE };
 static const struct { const char *name; enum kind kind; int arguments; } kinds[] = {
 	{ "--ro-bind", RO_BIND, 2 },    /* SOURCE TARGET */
 	{ "--overlay", OVERLAY, 2 },    /* SOURCE TARGET: SOURCE below, writes stay in RAM; / is the root */
@@ -11,9 +11,11 @@ static const struct { const char *name; enum kind kind; int arguments; } kinds[]
 	{ "--dir", DIRECTORY, 1 },      /* PATH */
 	{ "--tmpfs", TEMPORARY, 1 },    /* PATH: noexec, nosuid, nodev */
 	{ "--content", CONTENT, 2 },    /* TEXT FILE */
+	{ "--cpus", CPUS, 1 },          /* NUMBER,...: the processors to run on */
 	{ "--interruptible", INTERRUPTIBLE, 0 }, /* for tests: wait as before Linux 5.19 */
 };
 int wait_interruptible;
+const char *cpus;
 static struct operation { enum kind kind; const char *from, *to; int fd; } operations[MAX_OPERATIONS];
 static int operation_count;
 
@@ -37,6 +39,8 @@ char **parse_operations(char **argument)
 		operation->from = argument[1];
 		operation->to = argument[kinds[k].arguments];
 		wait_interruptible |= operation->kind == INTERRUPTIBLE;
+		if (operation->kind == CPUS)
+			cpus = argument[1];
 		argument += 1 + kinds[k].arguments;
 	}
 	errno = EINVAL;
@@ -111,7 +115,7 @@ static void execute(const struct operation *operation)
 {
 	char target[4096];
 	struct stat status;
-	if (operation->kind == INTERRUPTIBLE || is_root(operation))
+	if (operation->kind == CPUS || operation->kind == INTERRUPTIBLE || is_root(operation))
 		return;
 	compose(target, sizeof target, NEW_ROOT "%s", operation->to);
 	make_parents(target);
@@ -142,6 +146,7 @@ static void execute(const struct operation *operation)
 	case CONTENT:
 		make_file(target, operation->from);
 		break;
+	case CPUS:
 	case INTERRUPTIBLE:
 		break;
 	}

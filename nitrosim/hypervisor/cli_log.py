@@ -1,0 +1,36 @@
+"""Lines in the log of nitro-cli.
+
+A line is ``[<who>][<LEVEL>][<time>][<file>:<line>] <text>``, with the time in RFC 3339, UTC,
+milliseconds. It is from ``nitro-cli:<pid>`` for a command and from ``enc-<slot>:<pid>`` for the
+process of an enclave. Source: nitro-cli 1.5.0.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import Final
+
+_PER_SECOND: Final = 1_000_000_000
+_PER_MILLISECOND: Final = 1_000_000
+
+
+def log_line(*, who: str, level: str, now: int, place: str, text: str) -> bytes:
+    """Return a line; `now` in ns since 1970 UTC, `place` is a file and the number of a line."""
+    second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // _PER_SECOND))
+    moment = f"{second}.{now % _PER_SECOND // _PER_MILLISECOND:03}Z"
+    return f"[{who}][{level}][{moment}][{place}] {text}\n".encode("utf-8", "backslashreplace")
+
+
+def append(path: str, line: bytes) -> None:
+    """Add a line to a log that exists.
+
+    Raises:
+        OSError: that cannot be done.
+
+    """
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+    try:
+        os.write(fd, line)
+    finally:
+        os.close(fd)

@@ -1,0 +1,99 @@
+"""Notice when files are removed from directories (inotify(7)). Linux only.
+
+The standard library has no inotify, so three functions of the C library are called through
+ctypes. An event is 16 bytes (watch, mask, cookie, length of the name, all 32 bits) and the name,
+padded with NULs to its length. IN_DELETE is the end of a name, IN_MOVED_FROM its change; the watch
+itself ends, with IN_IGNORED, when its directory is gone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import struct
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from nitrosim.hypervisor.loop import Loop
+
+_MOVED_FROM: Final = 0x40
+_DELETE: Final = 0x200
+_IGNORED: Final = 0x8000
+_ONLY_DIRECTORY: Final = 0x0100_0000
+_EVENT: Final = struct.Struct("=iIII")
+_READ_SIZE: Final = 64 * 1024
+
+
+class Removals:
+    """Calls back when one of some files loses its name.
+
+    Making one raises OSError when the system has no inotify instance left.
+    """
+
+    def __init__(self, loop: Loop) -> None:
+        self._loop = loop
+        self._libc = ctypes.CDLL(None, use_errno=True)
+        self._fd = self._checked(
+            self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK), "inotify_init1"
+        )
+        self._directories: dict[int, Path] = {}
+        self._callbacks: dict[Path, Callable[[], None]] = {}
+        loop.watch(self._fd, lambda _events: self._read())
+
+    def watch(self, file: Path, callback: Callable[[], None]) -> None:
+        """Call `callback` once when `file` is removed or gets another name.
+
+        Raises:
+            OSError: its directory cannot be watched.
+
+        """
+        mask = _DELETE | _MOVED_FROM | _ONLY_DIRECTORY
+        watch = self._checked(
+            self._libc.inotify_add_watch(self._fd, os.fsencode(file.parent), mask),
+            "inotify_add_watch",
+        )
+        # Watching a directory twice gives the same number.
+        self._directories[watch] = file.parent
+        self._callbacks[file] = callback
+
+    def forget(self, file: Path) -> None:
+        """Take back :meth:`watch`; unknown files are ignored."""
+        self._callbacks.pop(file, None)
+        if any(other.parent == file.parent for other in self._callbacks):
+            return
+        for watch, directory in list(self._directories.items()):
+            if directory == file.parent:
+                del self._directories[watch]
+                # Fails when the directory itself is gone, and the watch with it.
+                self._libc.inotify_rm_watch(self._fd, watch)
+
+    def close(self) -> None:
+        """Stop."""
+        self._loop.forget(self._fd)
+        os.close(self._fd)
+
+    def _read(self) -> None:
+        data = os.read(self._fd, _READ_SIZE)
+        at = 0
+        while at < len(data):
+            watch, mask, _cookie, length = _EVENT.unpack_from(data, at)
+            at += _EVENT.size
+            name = data[at : at + length].rstrip(b"\0")
+            at += length
+            directory = self._directories.get(watch)
+            if directory is None:
+                continue
+            if mask & _IGNORED:
+                del self._directories[watch]
+                continue
+            callback = self._callbacks.pop(directory / os.fsdecode(name), None)
+            if callback is not None:
+                callback()
+
+    @staticmethod
+    def _checked(result: int, call: str) -> int:
+        if result < 0:
+            number = ctypes.get_errno()
+            raise OSError(number, f"{call}: {os.strerror(number)}")
+        return result
