@@ -88,6 +88,7 @@ def eif_image(
         command=tuple(entry.facts["command"]),
         environment=environment_of(entry.facts["environment"]),
         pcrs=known.pcrs,
+        metadata=known.metadata,
     )
 
 

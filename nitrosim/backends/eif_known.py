@@ -37,12 +37,14 @@ class Known:
         pcrs: its registers, 48 bytes each, by index.
         period: when its signing certificate is valid, both in seconds since 1970; None if it is
             not signed.
+        metadata: what describe-enclaves adds about it: the text of a JSON object, "" for none.
 
     """
 
     key: str
     pcrs: Mapping[int, bytes]
     period: tuple[float, float] | None
+    metadata: str = ""
 
     @classmethod
     def of(cls, eif: Eif, *, key: str, at: datetime) -> Known:
@@ -63,7 +65,7 @@ class Known:
         measured = eif.measure()
         registers = {0: measured.pcr0, 1: measured.pcr1, 2: measured.pcr2, 8: measured.pcr8}
         pcrs = {index: value for index, value in registers.items() if value is not None}
-        return cls(key, pcrs, period)
+        return cls(key, pcrs, period, _metadata(eif))
 
     def holds(self, at: datetime) -> bool:
         """Say whether a start at the time `at` would be found in order again."""
@@ -72,6 +74,30 @@ class Known:
         # A time without zone is for the whole check to refuse.
         begin, end = self.period
         return at.tzinfo is not None and begin <= at.timestamp() <= end
+
+
+def _metadata(eif: Eif) -> str:
+    from nitrosim.eif.description import describe_metadata  # noqa: PLC0415 - as in eif.py
+    from nitrosim.eif.errors import Code, EifError  # noqa: PLC0415 - as in eif.py
+    from nitrosim.eif.serde import write_pretty  # noqa: PLC0415 - as in eif.py
+
+    metadata = eif.metadata
+    if metadata is None:
+        return ""
+    try:
+        described = describe_metadata(metadata)
+    except EifError as error:
+        # ASSUMPTION: What describe-eif refuses to print, describe-enclaves leaves out.
+        if error.code != Code.CUSTOM_METADATA.name:
+            raise
+        return ""
+    return write_pretty(
+        {
+            "ImageName": metadata.image_name,
+            "ImageVersion": metadata.image_version,
+            "Metadata": described,
+        }
+    )
 
 
 class FileIdentity:
@@ -107,7 +133,7 @@ class FileIdentity:
             period = facts["period"]
             if period is not None:
                 period = float(period[0]), float(period[1])
-            return Known(str(facts["key"]), pcrs, period)
+            return Known(str(facts["key"]), pcrs, period, str(facts["metadata"]))
         except (OSError, ValueError, KeyError, TypeError, AttributeError, IndexError):
             return None
 
@@ -121,6 +147,7 @@ class FileIdentity:
             "key": known.key,
             "pcrs": {index: value.hex() for index, value in known.pcrs.items()},
             "period": known.period,
+            "metadata": known.metadata,
         }
         # Who cannot remember reads again: a full disk is no reason to refuse an image.
         with contextlib.suppress(OSError):

@@ -24,7 +24,8 @@ class EnclaveImage:
 
     `operations` assemble the root file system, `command` and `environment` are what
     is executed there, `pcrs` are PCR0, 1, 2 (and 8 if signed), 48 bytes each. `name`
-    is what an enclave is called that was given no name.
+    is what an enclave is called that was given no name. `metadata` is what describe-enclaves
+    adds about the image: the text of a JSON object, "" for none.
     """
 
     name: str
@@ -32,6 +33,7 @@ class EnclaveImage:
     command: tuple[str, ...]
     environment: Mapping[str, str]
     pcrs: Mapping[int, bytes]
+    metadata: str = ""
 
 
 def measure(

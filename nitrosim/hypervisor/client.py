@@ -65,8 +65,12 @@ class Connection:
             os.close(fd)
         return answer
 
-    def request_with_fd(self, op: str, **fields: Any) -> tuple[Message, int | None]:
+    def request_with_fd(
+        self, op: str, *, fds: tuple[int, ...] = (), **fields: Any
+    ) -> tuple[Message, int | None]:
         """Ask, and return the answer and the descriptor that comes with it.
+
+        `fds` are sent along, one at most.
 
         Raises:
             EnclaveTimeoutError: ``timeout`` among `fields` has passed.
@@ -78,10 +82,10 @@ class Connection:
         if self._sock.fileno() < 0:
             raise InstanceError("this instance has been closed", code="INSTANCE_CLOSED")
         try:
-            send_message(self._sock, {"op": op, **fields})
-            answer, fds = receive_message(self._sock)
+            send_message(self._sock, {"op": op, **fields}, fds)
+            answer, received = receive_message(self._sock)
         except (BrokenPipeError, ConnectionResetError):
-            answer, fds = None, []
+            answer, received = None, []
         except OSError as error:
             raise InstanceError(
                 f"cannot ask the hypervisor to {op}: {error}", code="REQUEST"
@@ -90,7 +94,7 @@ class Connection:
             raise self._gone()
         if not answer["ok"]:
             raise _error(answer["code"], answer["message"])
-        return answer, fds[0] if fds else None
+        return answer, received[0] if received else None
 
     def wait_for_end(self) -> None:
         """Wait until the hypervisor has ended the connection."""
