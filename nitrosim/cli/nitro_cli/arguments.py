@@ -5,10 +5,6 @@ Source: clap_builder 4.6.7, and the behaviour of nitro-cli 1.5.0.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
-
 from nitrosim.cli.nitro_cli import clap_texts as texts
 from nitrosim.cli.nitro_cli.clap import (
     HELP,
@@ -19,15 +15,20 @@ from nitrosim.cli.nitro_cli.clap import (
     read_options,
 )
 from nitrosim.cli.nitro_cli.commands import ABOUT, COMMANDS
+from nitrosim.cli.nitro_cli.record import Record
 from nitrosim.cli.nitro_cli.suggestions import similar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
 
 EXIT_USAGE: Final = 2
 
 _PROGRAM_FLAGS: Final = ("help", "version")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class Answer(Record):
     """What a command line is answered with when no sub-command runs.
 
     Attributes:
@@ -37,9 +38,12 @@ class Answer:
 
     """
 
-    output: str = ""
-    errors: str = ""
-    status: int = 0
+    __slots__ = ("errors", "output", "status")
+
+    def __init__(self, *, output: str = "", errors: str = "", status: int = 0) -> None:
+        self.output: Final = output
+        self.errors: Final = errors
+        self.status: Final = status
 
 
 def parse(words: Sequence[str], *, version: str) -> Parsed | Answer:

@@ -17,15 +17,16 @@ Source: clap_builder 4.6.7 (which has not changed any of this since 4.5).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final
-
+from nitrosim.cli.nitro_cli.record import Record
 from nitrosim.cli.nitro_cli.suggestions import similar
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Option:
+
+class Option(Record):
     """An option of a sub-command.
 
     Attributes:
@@ -40,14 +41,37 @@ class Option:
 
     """
 
-    name: str
-    help: str
-    value: str | None = None
-    several: bool = False
-    required: bool = False
-    required_unless: tuple[str, ...] = ()
-    requires: tuple[str, ...] = ()
-    conflicts: tuple[str, ...] = ()
+    __slots__ = (
+        "conflicts",
+        "help",
+        "name",
+        "required",
+        "required_unless",
+        "requires",
+        "several",
+        "value",
+    )
+
+    def __init__(  # noqa: PLR0913 - clap has that many rules
+        self,
+        *,
+        name: str,
+        help: str,  # noqa: A002 - what clap calls it
+        value: str | None = None,
+        several: bool = False,
+        required: bool = False,
+        required_unless: tuple[str, ...] = (),
+        requires: tuple[str, ...] = (),
+        conflicts: tuple[str, ...] = (),
+    ) -> None:
+        self.name: Final = name
+        self.help: Final = help
+        self.value: Final = value
+        self.several: Final = several
+        self.required: Final = required
+        self.required_unless: Final = required_unless
+        self.requires: Final = requires
+        self.conflicts: Final = conflicts
 
     def __str__(self) -> str:
         if self.value is None:
@@ -55,25 +79,29 @@ class Option:
         return f"--{self.name} <{self.value}>{'...' if self.several else ''}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
+class Command(Record):
     """A sub-command: its name, one line about it, and its options in the order of the help."""
 
-    name: str
-    about: str
-    options: tuple[Option, ...] = ()
+    __slots__ = ("about", "name", "options")
+
+    def __init__(self, *, name: str, about: str, options: tuple[Option, ...] = ()) -> None:
+        self.name: Final = name
+        self.about: Final = about
+        self.options: Final = options
 
     def option(self, name: str) -> Option | None:
         """Return the option of this name."""
         return next((option for option in self.options if option.name == name), None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parsed:
+class Parsed(Record):
     """A command line that is right: the sub-command and what was given for its options."""
 
-    command: str
-    given: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    __slots__ = ("command", "given")
+
+    def __init__(self, *, command: str, given: dict[str, tuple[str, ...]]) -> None:
+        self.command: Final = command
+        self.given: Final = given
 
     def has(self, name: str) -> bool:
         """Tell whether an option was given."""

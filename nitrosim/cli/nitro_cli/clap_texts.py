@@ -9,10 +9,12 @@ Source: clap_builder 4.6.7 without its feature ``wrap_help``.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
-
 from nitrosim.cli.nitro_cli.clap import HELP, Command, UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
 
 PROGRAM: Final = "nitro-cli"
 

@@ -5,9 +5,11 @@ Source: the documentation and the behaviour of nitro-cli 1.5.0.
 
 from __future__ import annotations
 
-from typing import Final
-
 from nitrosim.cli.nitro_cli.clap import Command, Option
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 # ASSUMPTION: The lines of nitro-cli's help about sub-commands and options say the same here in
 # words of our own; names, order and layout are nitro-cli's.

@@ -8,15 +8,18 @@ is loaded when the sub-command runs.
 
 from __future__ import annotations
 
+from nitrosim.cli.nitro_cli.record import Record
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import Final
 
     from nitrosim.cli.nitro_cli.environment import Environment
     from nitrosim.cli.nitro_cli.log import Log
 
 
-class Context:
+class Context(Record):
     """What a sub-command finds around it.
 
     Attributes:
@@ -32,7 +35,7 @@ class Context:
     def __init__(
         self, *, environment: Environment, log: Log, clock: Callable[[], int], process: int
     ) -> None:
-        self.environment = environment
-        self.log = log
-        self.clock = clock
-        self.process = process
+        self.environment: Final = environment
+        self.log: Final = log
+        self.clock: Final = clock
+        self.process: Final = process

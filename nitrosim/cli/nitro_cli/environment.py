@@ -12,21 +12,27 @@
 =============================== ===============================================================
 
 A folder that a variable names is used as it is; one that does not exist is an error, as with
-nitro-cli.
+nitro-cli. Folders are text.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final
 
-from nitrosim.cli.nitro_cli.codes import ErrorCode
 from nitrosim.cli.nitro_cli.failure import CommandError
+from nitrosim.cli.nitro_cli.record import Record
+from nitrosim.directories import (
+    DEFAULT_INSTANCE,
+    make_private_directory,
+    runtime_directory,
+    state_directory,
+)
 from nitrosim.errors import NitroSimError
-from nitrosim.places import DEFAULT_INSTANCE, instance_state, make_private, named_places
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Final
 
 DEFAULT_VERSION: Final = "1.5.0"
 """The nitro-cli that is imitated unless another one is asked for."""
@@ -36,12 +42,14 @@ DEFAULT_BLOBS: Final = "/usr/share/nitro_enclaves/blobs/"
 LEVELS: Final = ("ERROR", "WARN", "INFO", "DEBUG", "TRACE")
 """Levels of log lines; each of them is in the log if a later one is asked for."""
 
+_FOLDER: Final = "nitro-cli"
+"""What the user's own folders are called, in those of the instance."""
+
 _DEFAULT_LEVEL: Final = "INFO"
 _FEWEST_PARTS: Final = 2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Environment:
+class Environment(Record):
     """What the environment variables say.
 
     Attributes:
@@ -51,9 +59,18 @@ class Environment:
 
     """
 
-    variables: Mapping[str, str]
-    system_logs: Path = Path("/var/log/nitro_enclaves")
-    system_sockets: Path = Path("/run/nitro_enclaves")
+    __slots__ = ("system_logs", "system_sockets", "variables")
+
+    def __init__(
+        self,
+        *,
+        variables: Mapping[str, str],
+        system_logs: str = "/var/log/nitro_enclaves",
+        system_sockets: str = "/run/nitro_enclaves",
+    ) -> None:
+        self.variables: Final = variables
+        self.system_logs: Final = system_logs
+        self.system_sockets: Final = system_sockets
 
     @property
     def version(self) -> str:
@@ -85,11 +102,11 @@ class Environment:
         return level if level in LEVELS else _DEFAULT_LEVEL
 
     @property
-    def blobs(self) -> Path:
+    def blobs(self) -> str:
         """The folder of kernel, command line, init and nsm.ko; it need not exist."""
-        return Path(self.variables.get("NITRO_CLI_BLOBS", DEFAULT_BLOBS))
+        return self.variables.get("NITRO_CLI_BLOBS", DEFAULT_BLOBS)
 
-    def logs(self) -> Path:
+    def logs(self) -> str:
         """Return the folder of the logs; makes a default one where there is none.
 
         Raises:
@@ -98,16 +115,17 @@ class Environment:
         """
         named = self.variables.get("NITRO_CLI_LOGS_PATH")
         if named is not None:
-            return Path(named)
+            return named
         # DEVIATION: Without NITRO_CLI_LOGS_PATH and NITRO_CLI_SOCKETS_PATH, the folders in /var/log
         # and /run are made if they do not exist, and where the user may not do that, or not write
         # to them, folders of the user's own take their place; nitro-cli fails, because its
-        # installation should have made them.
-        if _usable(self.system_logs):
+        # installation should have made them. They are for the instance called default; those of
+        # another NITROSIM_INSTANCE are always the user's own and apart from all others.
+        if self._may_use(self.system_logs):
             return self.system_logs
-        return make_private(instance_state(self._instance) / "nitro-cli")
+        return make_private_directory(os.path.join(state_directory(self._instance), _FOLDER))
 
-    def sockets(self) -> Path:
+    def sockets(self) -> str:
         """Return the folder of the enclaves' sockets; makes a default one where there is none.
 
         Raises:
@@ -116,18 +134,20 @@ class Environment:
         """
         named = self.variables.get("NITRO_CLI_SOCKETS_PATH")
         if named is not None:
-            return Path(named)
-        if _usable(self.system_sockets):
+            return named
+        if self._may_use(self.system_sockets):
             return self.system_sockets
-        return make_private(named_places(self._instance).runtime / "nitro-cli")
+        return make_private_directory(os.path.join(runtime_directory(self._instance), _FOLDER))
 
-    def artifacts(self) -> Path:
+    def artifacts(self) -> str:
         """Return the folder for what is made during a build; makes it if it does not exist.
 
         Raises:
             CommandError: E51 if no variable says where it is, E19 if it cannot be made.
 
         """
+        from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
+
         action = "Build Enclave"
         named, home = (self.variables.get(name) for name in ("NITRO_CLI_ARTIFACTS", "HOME"))
         if named is None and home is None:
@@ -136,7 +156,7 @@ class Environment:
             )
         folder = f"{home}/.nitro_cli/" if named is None else named
         try:
-            Path(folder).mkdir(parents=True, exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
         except OSError as error:
             raise CommandError(
                 ErrorCode.FILE_OPERATION,
@@ -144,18 +164,20 @@ class Environment:
                 action=action,
                 info=(folder, "Create"),
             ) from error
-        return Path(folder)
+        return folder
 
     @property
     def _instance(self) -> str:
         return self.variables.get("NITROSIM_INSTANCE") or DEFAULT_INSTANCE
 
-
-def _usable(folder: Path) -> bool:
-    """Tell whether this user can write into a folder; makes it where that is possible."""
-    try:
-        folder.mkdir(exist_ok=True)
-    except OSError:
-        # An ordinary user: the caller has another folder.
-        return False
-    return os.access(folder, os.W_OK | os.X_OK)
+    def _may_use(self, folder: str) -> bool:
+        """Tell whether a folder of the system is for us; makes it where that is possible."""
+        if self._instance != DEFAULT_INSTANCE:
+            return False
+        try:
+            os.mkdir(folder)
+        except OSError:
+            # It is there, or this is an ordinary user, for whom the caller has another folder.
+            if not os.path.isdir(folder):
+                return False
+        return os.access(folder, os.W_OK | os.X_OK)

@@ -8,16 +8,20 @@ number in the code. Source: nitro-cli 1.5.0.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Final
+import os
 
-from nitrosim.cli.nitro_cli.codes import ErrorCode
 from nitrosim.cli.nitro_cli.times import rfc3339_nanoseconds
 from nitrosim.errors import NitroSimError
 
-_PACKAGES: Final = Path(__file__).parents[3]
-"""What holds the package nitrosim; sources are named relative to it."""
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Final
+
+    from nitrosim.cli.nitro_cli.codes import ErrorCode
+
+_PACKAGES: Final = __file__.removesuffix(os.path.join("nitrosim", "cli", "nitro_cli", "failure.py"))
+"""What holds the package nitrosim, with a slash; sources are named relative to it."""
 
 
 class CommandError(NitroSimError):
@@ -71,8 +75,7 @@ def source_name(path: str) -> str:
     """Return the name by which nitro-cli's texts call one of our source files."""
     # DEVIATION: Backtraces and log lines of nitro-cli name files and lines of nitrosim's sources,
     # since those of AWS's nitro-cli mean nothing here.
-    file = Path(path)
-    return str(file.relative_to(_PACKAGES)) if file.is_relative_to(_PACKAGES) else path
+    return path.removeprefix(_PACKAGES)
 
 
 def report(
@@ -80,7 +83,7 @@ def report(
     *,
     version: str,
     backtrace: bool,
-    log_folder: Path | None,
+    log_folder: str | None,
     clock: Callable[[], int],
 ) -> str:
     """Write the backtrace of an error to a file of its own and return the text for the user.
@@ -105,11 +108,12 @@ def report(
     return "\n\n".join(parts)
 
 
-def _write(folder: Path, trace: str, now: int) -> Path | None:
+def _write(folder: str, trace: str, now: int) -> str | None:
     """Write a backtrace to a new file; None if that cannot be done, which nitro-cli ignores."""
-    path = folder / f"err{rfc3339_nanoseconds(now)}.log"
+    path = os.path.join(folder, f"err{rfc3339_nanoseconds(now)}.log")
     try:
-        path.write_text(trace, "utf-8", "backslashreplace")
+        with open(path, "wb") as file:
+            file.write(trace.encode("utf-8", "backslashreplace"))
     except OSError:
         # The text for the user then says nothing of a file.
         return None

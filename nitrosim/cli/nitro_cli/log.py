@@ -9,15 +9,16 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
-from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
 
-from nitrosim.cli.nitro_cli.codes import ErrorCode
 from nitrosim.cli.nitro_cli.environment import LEVELS
 from nitrosim.cli.nitro_cli.failure import CommandError, source_name
 from nitrosim.cli.nitro_cli.times import rfc3339_milliseconds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Final, Self
 
 FILE_NAME: Final = "nitro_enclaves.log"
 
@@ -28,14 +29,14 @@ _ACTION: Final = "Logger"
 class Log:
     """The log, open for appending; use it in a ``with`` statement."""
 
-    def __init__(self, folder: Path, *, who: str, level: str, clock: Callable[[], int]) -> None:
+    def __init__(self, folder: str, *, who: str, level: str, clock: Callable[[], int]) -> None:
         """Open the log in `folder`; `who` is what lines begin with.
 
         Raises:
             CommandError: E19 if it cannot be opened, E18 if its owner cannot make it writable.
 
         """
-        self.path = folder / FILE_NAME
+        self.path = os.path.join(folder, FILE_NAME)
         self._who = who
         self._wanted = LEVELS[: LEVELS.index(level) + 1]
         self._clock = clock
@@ -44,17 +45,21 @@ class Log:
                 self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o666
             )
         except OSError as error:
+            from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
+
             raise CommandError(
                 ErrorCode.FILE_OPERATION,
                 f"Failed to open log file: {error.strerror}",
                 action=_ACTION,
-                info=(str(self.path), "Open"),
+                info=(self.path, "Open"),
             ) from error
         try:
             if os.fstat(self._file).st_uid == os.getuid():
                 os.fchmod(self._file, _MODE)
         except OSError as error:
             self.close()
+            from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
+
             raise CommandError(
                 ErrorCode.FILE_PERMISSIONS,
                 f"Failed to change log file permissions: {error.strerror}",

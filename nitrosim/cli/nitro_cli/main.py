@@ -3,8 +3,8 @@
 Exit status: 0, the number of the error code, or 2 for a wrong command line. What is wrong with
 nitrosim's own settings, or with the machine, is 125, which is no error code.
 
-Start-up is import discipline: reading a command line loads nothing of the rest of nitrosim, and a
-sub-command loads what it needs when it runs.
+Start-up is import discipline: a sub-command is loaded when it runs, and the package says what may
+be loaded before that.
 """
 
 from __future__ import annotations
@@ -12,21 +12,23 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
-from typing import Final
 
 from nitrosim.cli.nitro_cli.arguments import Answer, parse
-from nitrosim.cli.nitro_cli.clap import Parsed
-from nitrosim.cli.nitro_cli.codes import ErrorCode
 from nitrosim.cli.nitro_cli.context import Context
 from nitrosim.cli.nitro_cli.environment import Environment
 from nitrosim.cli.nitro_cli.failure import CommandError, report
 from nitrosim.cli.nitro_cli.log import Log
+from nitrosim.cli.nitro_cli.record import Record
 from nitrosim.errors import NitroSimError
 from nitrosim.sandbox.hardware import refuse_real_hardware
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import Final
+
+    from nitrosim.cli.nitro_cli.clap import Parsed
 
 EXIT_REFUSED: Final = 125
 _EXIT_INTERRUPTED: Final = 130
@@ -42,8 +44,7 @@ SUB_COMMANDS: Final = {
 """By sub-command: the module and the function in it that does it; see `Context`."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class Machine(Record):
     """What a command finds around it.
 
     Attributes:
@@ -54,10 +55,20 @@ class Machine:
 
     """
 
-    environment: Environment
-    clock: Callable[[], int] = time.time_ns
-    process: int = 0
-    guard: Callable[[], None] = refuse_real_hardware
+    __slots__ = ("clock", "environment", "guard", "process")
+
+    def __init__(
+        self,
+        *,
+        environment: Environment,
+        clock: Callable[[], int] = time.time_ns,
+        process: int = 0,
+        guard: Callable[[], None] = refuse_real_hardware,
+    ) -> None:
+        self.environment: Final = environment
+        self.clock: Final = clock
+        self.process: Final = process
+        self.guard: Final = guard
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -116,16 +127,18 @@ def run(words: Sequence[str], machine: Machine) -> int:
     return 0
 
 
-def _run_command(parsed: Parsed, machine: Machine, logs: Path) -> None:
+def _run_command(parsed: Parsed, machine: Machine, logs: str) -> None:
     environment = machine.environment
     who = f"nitro-cli:{machine.process}"
     with Log(logs, who=who, level=environment.log_level, clock=machine.clock) as log:
         log.write("INFO", "Start Nitro CLI")
         place = SUB_COMMANDS.get(parsed.command)
         if place is None:
-            # DEVIATION: nitro-cli is not installed as a command yet; in the module that will
-            # be it, run-enclave, describe-enclaves, terminate-enclave, console and
-            # build-enclave are read and checked, and then refused with E14.
+            # DEVIATION: run-enclave, describe-enclaves, terminate-enclave, console and
+            # build-enclave of nitro-cli are not there yet: their command lines are read and
+            # checked, and then refused with E14.
+            from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
+
             raise CommandError(
                 ErrorCode.INVALID_COMMAND,
                 f"{parsed.command} is not available in this version of nitrosim",

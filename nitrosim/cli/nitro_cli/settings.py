@@ -8,15 +8,14 @@ file counts. Source: nitro-cli 1.5.0.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
-
-from nitrosim.cli.nitro_cli.clap import Parsed
-from nitrosim.cli.nitro_cli.codes import ErrorCode
 from nitrosim.cli.nitro_cli.failure import CommandError
+from nitrosim.cli.nitro_cli.record import Record
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Final
+
+    from nitrosim.cli.nitro_cli.clap import Parsed
     from nitrosim.eif.serde import Json
 
 U32_MAX: Final = (1 << 32) - 1
@@ -46,8 +45,7 @@ _KEYS: Final = frozenset(
 _ACTION: Final = "Run Enclave"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunSettings:
+class RunSettings(Record):
     """What an enclave shall be started with.
 
     Attributes:
@@ -63,15 +61,40 @@ class RunSettings:
 
     """
 
-    eif_path: str
-    memory_mib: int
-    cpu_count: int | None = None
-    cpu_ids: tuple[int, ...] | None = None
-    enclave_cid: int | None = None
-    debug_mode: bool = False
-    attach_console: bool = False
-    enclave_name: str | None = None
-    notes: tuple[str, ...] = ()
+    __slots__ = (
+        "attach_console",
+        "cpu_count",
+        "cpu_ids",
+        "debug_mode",
+        "eif_path",
+        "enclave_cid",
+        "enclave_name",
+        "memory_mib",
+        "notes",
+    )
+
+    def __init__(  # noqa: PLR0913 - run-enclave has that many options
+        self,
+        *,
+        eif_path: str,
+        memory_mib: int,
+        cpu_count: int | None = None,
+        cpu_ids: tuple[int, ...] | None = None,
+        enclave_cid: int | None = None,
+        debug_mode: bool = False,
+        attach_console: bool = False,
+        enclave_name: str | None = None,
+        notes: tuple[str, ...] = (),
+    ) -> None:
+        self.eif_path: Final = eif_path
+        self.memory_mib: Final = memory_mib
+        self.cpu_count: Final = cpu_count
+        self.cpu_ids: Final = cpu_ids
+        self.enclave_cid: Final = enclave_cid
+        self.debug_mode: Final = debug_mode
+        self.attach_console: Final = attach_console
+        self.enclave_name: Final = enclave_name
+        self.notes: Final = notes
 
 
 def run_settings(parsed: Parsed) -> RunSettings:
@@ -154,14 +177,18 @@ def _cid(text: str) -> int:
 
 
 def _invalid(cause: str, info: tuple[str, ...]) -> CommandError:
+    from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
+
     return CommandError(ErrorCode.INVALID_ARGUMENT, cause, action=_ACTION, info=info)
 
 
 def _from_file(path: str) -> RunSettings:
+    from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
     from nitrosim.eif.serde import JsonError, RepeatedKeys, read  # noqa: PLC0415 - only --config needs it
 
     try:
-        content = Path(path).read_bytes()
+        with open(path, "rb") as file:
+            content = file.read()
     except OSError as error:
         raise CommandError(
             ErrorCode.FILE_OPERATION,
@@ -205,6 +232,8 @@ def _from_file(path: str) -> RunSettings:
 
 
 def _unreadable(cause: str) -> CommandError:
+    from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
+
     return CommandError(ErrorCode.SERDE, f"Cannot use the settings: {cause}", action=_ACTION)
 
 

@@ -6,8 +6,10 @@ as in the Rust library strsim 0.11, which clap uses.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
 
 _ENOUGH: Final = 0.7
 

@@ -6,7 +6,10 @@ Given are nanoseconds since 1970 UTC, as `time.time_ns` returns them.
 from __future__ import annotations
 
 import time
-from typing import Final
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Final
 
 _PER_SECOND: Final = 1_000_000_000
 _PER_MILLISECOND: Final = 1_000_000

@@ -73,8 +73,8 @@ def make_machine(tmp_path, logs):
         places = {"NITRO_CLI_LOGS_PATH": str(logs), **variables}
         environment = Environment(
             variables={name: value for name, value in places.items() if value is not None},
-            system_logs=tmp_path / "var-log",
-            system_sockets=tmp_path / "run",
+            system_logs=str(tmp_path / "var-log"),
+            system_sockets=str(tmp_path / "run"),
         )
         return Machine(environment=environment, clock=lambda: NOW, process=77, guard=lambda: None)
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from nitrosim.cli.nitro_cli.codes import ErrorCode
@@ -18,9 +16,9 @@ def test_defaults():
     found = environment()
 
     assert ("1.5.0", False, "INFO") == (found.version, found.wants_backtrace, found.log_level)
-    assert Path("/usr/share/nitro_enclaves/blobs") == found.blobs
-    assert Path("/var/log/nitro_enclaves") == found.system_logs
-    assert Path("/run/nitro_enclaves") == found.system_sockets
+    assert "/usr/share/nitro_enclaves/blobs/" == found.blobs
+    assert "/var/log/nitro_enclaves" == found.system_logs
+    assert "/run/nitro_enclaves" == found.system_sockets
 
 
 def test_folders_that_variables_name_are_taken_as_they_are(tmp_path):
@@ -30,7 +28,7 @@ def test_folders_that_variables_name_are_taken_as_they_are(tmp_path):
         NITRO_CLI_SOCKETS_PATH=str(tmp_path / "s"),
     )
 
-    assert (Path("/b"), tmp_path / "l", tmp_path / "s") == (
+    assert ("/b", f"{tmp_path}/l", f"{tmp_path}/s") == (
         found.blobs,
         found.logs(),
         found.sockets(),
@@ -70,39 +68,78 @@ def test_level_of_the_log(value, level):
 
 @pytest.mark.parametrize("kind", ["logs", "sockets"])
 def test_default_folder_is_made_where_that_is_possible(tmp_path, kind):
-    found = Environment(variables={}, system_logs=tmp_path / "l", system_sockets=tmp_path / "s")
-    expected = tmp_path / kind[0]
+    found = system(tmp_path)
+    expected = tmp_path / kind
 
-    assert expected == getattr(found, kind)() == getattr(found, kind)()
+    assert str(expected) == getattr(found, kind)() == getattr(found, kind)()
     assert expected.is_dir()
 
 
-@pytest.mark.parametrize("kind", ["logs", "sockets"])
-def test_folder_of_the_users_own_takes_the_place_of_one_that_cannot_be_made(
-    tmp_path, monkeypatch, kind
-):
-    (tmp_path / "runtime").mkdir()
-    monkeypatch.setenv("NITROSIM_STATE", str(tmp_path / "state"))
-    monkeypatch.setattr("nitrosim.places._runtime_base", lambda: tmp_path / "runtime")
-    missing = tmp_path / "missing" / "folder"
-    found = Environment(
-        variables={"NITROSIM_INSTANCE": "mine"}, system_logs=missing, system_sockets=missing
+def system(folder, **variables):
+    return Environment(
+        variables=variables,
+        system_logs=str(folder / "logs"),
+        system_sockets=str(folder / "sockets"),
     )
-    base = tmp_path / ("state" if kind == "logs" else "runtime")
 
-    assert base / "mine" / "nitro-cli" == getattr(found, kind)()
-    assert 0o700 == (base / "mine" / "nitro-cli").stat().st_mode & 0o777
+
+@pytest.fixture
+def own(tmp_path, monkeypatch):
+    """Return a function that names the user's own folder of a kind and an instance."""
+    monkeypatch.setenv("NITROSIM_STATE", str(tmp_path / "state"))
+    monkeypatch.setattr("nitrosim.directories.runtime_base", lambda: str(tmp_path / "runtime"))
+    bases = {"logs": tmp_path / "state", "sockets": tmp_path / "runtime"}
+    return lambda kind, instance: bases[kind] / instance / "nitro-cli"
+
+
+@pytest.mark.parametrize("kind", ["logs", "sockets"])
+def test_folder_of_the_users_own_takes_the_place_of_one_that_cannot_be_made(tmp_path, own, kind):
+    expected = own(kind, "default")
+
+    assert str(expected) == getattr(system(tmp_path / "missing"), kind)()
+    assert 0o700 == expected.stat().st_mode & 0o777
+
+
+@pytest.mark.parametrize("kind", ["logs", "sockets"])
+def test_file_in_place_of_a_folder_is_passed_over(tmp_path, own, kind):
+    (tmp_path / kind).write_bytes(b"")
+
+    assert str(own(kind, "default")) == getattr(system(tmp_path), kind)()
+
+
+@pytest.mark.parametrize("kind", ["logs", "sockets"])
+def test_folders_of_the_system_are_for_the_default_instance_only(tmp_path, own, kind):
+    (tmp_path / kind).mkdir()
+    named = {
+        name: getattr(system(tmp_path, NITROSIM_INSTANCE=name), kind)()
+        for name in ("default", "", "gw0", "gw1")
+    }
+
+    assert {
+        "default": str(tmp_path / kind),
+        "": str(tmp_path / kind),
+        "gw0": str(own(kind, "gw0")),
+        "gw1": str(own(kind, "gw1")),
+    } == named
+
+
+@pytest.mark.parametrize("kind", ["logs", "sockets"])
+def test_folder_that_a_variable_names_is_for_every_instance(tmp_path, kind):
+    name = f"NITRO_CLI_{kind.upper()}_PATH"
+    found = system(tmp_path, NITROSIM_INSTANCE="gw0", **{name: "/x"})
+
+    assert "/x" == getattr(found, kind)()
 
 
 def test_artifacts_have_a_folder_in_the_home_directory(tmp_path):
-    assert tmp_path / ".nitro_cli" == environment(HOME=str(tmp_path)).artifacts()
+    assert f"{tmp_path}/.nitro_cli/" == environment(HOME=str(tmp_path)).artifacts()
     assert (tmp_path / ".nitro_cli").is_dir()
 
 
 def test_folder_for_artifacts_is_made(tmp_path):
     folder = tmp_path / "a" / "b"
 
-    assert folder == environment(NITRO_CLI_ARTIFACTS=str(folder), HOME="/x").artifacts()
+    assert str(folder) == environment(NITRO_CLI_ARTIFACTS=str(folder), HOME="/x").artifacts()
     assert folder.is_dir()
 
 
