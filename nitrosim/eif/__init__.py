@@ -15,9 +15,10 @@ cryptography library. What is refused is an `EifError`; the list of its codes is
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from nitrosim.eif.description import describe, describe_as_text
     from nitrosim.eif.errors import EifError, EifWarning
     from nitrosim.eif.measure import Measurements, pcr

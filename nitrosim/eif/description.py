@@ -14,7 +14,7 @@ Source: nitro-cli 1.4 and 1.5; aws-nitro-enclaves-image-format 0.5.0.
 from __future__ import annotations
 
 from nitrosim.eif.errors import Code
-from nitrosim.eif.measure import DEFAULT_CLI_VERSION
+from nitrosim.eif.hash_algorithm import DEFAULT_CLI_VERSION
 from nitrosim.eif.metadata import Metadata
 from nitrosim.eif.reader import Eif
 from nitrosim.eif.serde import Json, write_pretty

@@ -25,14 +25,13 @@ Source: the specification of aws-nitro-enclaves-image-format; the order, its bui
 from __future__ import annotations
 
 import hashlib
-import re
 import threading
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Self
 
-from nitrosim.eif.errors import Code
+from nitrosim.eif.hash_algorithm import DEFAULT_CLI_VERSION, hash_algorithm
 from nitrosim.eif.header import CRC_OFFSET, HEADER_BYTES
 from nitrosim.eif.sections import MEASURED, Section, SectionType
 
@@ -47,17 +46,11 @@ EMPTY_PCR2: Final = bytes.fromhex(
 )
 """PCR2 of every image with one ramdisk."""
 
-DEFAULT_CLI_VERSION: Final = "1.5.0"
-"""The nitro-cli whose output is imitated unless another one is asked for."""
-
 _CHUNK_BYTES: Final = 1 << 20
 """Hashed at once; in between, an interrupt is noticed."""
 
 _THREADS_FROM_BYTES: Final = 8 << 20
 """Less than this is hashed in the time that threads take to start."""
-
-_FIRST_WITH_NEW_NAME: Final = (1, 5)
-_VERSION: Final = re.compile(r"(\d+)\.(\d+)(?:\.\d+)*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,22 +80,6 @@ class Measurements:
         names = {"PCR0": self.pcr0, "PCR1": self.pcr1, "PCR2": self.pcr2, "PCR8": self.pcr8}
         found = {name: value.hex() for name, value in names.items() if value is not None}
         return {"HashAlgorithm": hash_algorithm(version), **found}
-
-
-def hash_algorithm(version: str = DEFAULT_CLI_VERSION) -> str:
-    """Return what a nitro-cli of this version prints as HashAlgorithm.
-
-    It is the debug text of a Rust object, which changed when nitro-cli 1.5.0 took a newer library.
-
-    Raises:
-        EifError: `CLI_VERSION`.
-
-    """
-    match = _VERSION.fullmatch(version)
-    if match is None:
-        raise Code.CLI_VERSION("version of nitro-cli", got=version, expected="one like 1.5.0")
-    newer = (int(match[1]), int(match[2])) >= _FIRST_WITH_NEW_NAME
-    return "Sha512_48 { .. }" if newer else "Sha384 { ... }"
 
 
 def extend(value: bytes) -> bytes:
