@@ -23,6 +23,7 @@ from nitrosim.places import DEFAULT_INSTANCE, check_instance_name
 _COMMANDS = (
     "demo",
     "run",
+    "build",
     "parent",
     "verify",
     "inspect",
@@ -33,7 +34,7 @@ _COMMANDS = (
     "shutdown",
 )
 #: Sub-commands that take a program to run after ``--``.
-_WITH_PROGRAM = ("run", "parent")
+_WITH_PROGRAM = ("run", "build", "parent")
 
 EXIT_USAGE = 2
 EXIT_HOST = 3
