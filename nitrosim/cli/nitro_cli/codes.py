@@ -9,11 +9,13 @@ the texts of E01-E03, E20-E22, E26 and E27 are those of nitro-cli 1.5.0.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from enum import Enum
-from typing import TYPE_CHECKING, Final
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from typing import Final
+
     from nitrosim.cli.nitro_cli.clap import Parsed
     from nitrosim.cli.nitro_cli.context import Context
 

@@ -7,15 +7,16 @@ a signature is described without the cryptography library.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
 
-from nitrosim.cli.nitro_cli.clap import Parsed
 from nitrosim.cli.nitro_cli.codes import ErrorCode
 from nitrosim.cli.nitro_cli.failure import CommandError
 
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Final
+
+    from nitrosim.cli.nitro_cli.clap import Parsed
     from nitrosim.cli.nitro_cli.context import Context
     from nitrosim.eif.serde import Json
 
@@ -121,7 +122,7 @@ def _chunks(path: str) -> Iterator[bytes]:
     """Yield the content of a file."""
     operation = "Open"
     try:
-        with Path(path).open("rb") as file:
+        with open(path, "rb") as file:
             operation = "Read"
             while chunk := file.read(_CHUNK_BYTES):
                 yield chunk
