@@ -3,8 +3,8 @@
     python tests/benchmarks/run.py [--row N]... [--quick] [--markdown] [--json FILE]
 
 Exit status 1 if a gate is broken. How it is measured is in method.py, what in the modules beside
-it: start.py (rows 3, 4), nsm.py (7, 9, 10), verify.py (11, 12), vsock.py (13, 14, 15),
-eif.py (16, 17).
+it: command_line.py (row 1), start.py (3, 4), nsm.py (7, 9, 10), verify.py (11, 12),
+vsock.py (13, 14, 15), eif.py (16, 17).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import command_line
 import eif
 import machine
 import nsm
@@ -32,7 +33,13 @@ if TYPE_CHECKING:
 
     from method import Figure
 
-_WITH_FOLDER = {3: start.launcher, 4: start.python_api, 16: eif.measure, 17: eif.headers}
+_WITH_FOLDER = {
+    1: command_line.nitro_cli,
+    3: start.launcher,
+    4: start.python_api,
+    16: eif.measure,
+    17: eif.headers,
+}
 _ALONE = {11: verify.cold, 12: verify.cached}
 _INSIDE = {
     7: nsm.get_random,

@@ -123,7 +123,7 @@ class Environment(Record):
         # another NITROSIM_INSTANCE are always the user's own and apart from all others.
         if self._may_use(self.system_logs):
             return self.system_logs
-        return make_private_directory(os.path.join(state_directory(self._instance), _FOLDER))
+        return make_private_directory(os.path.join(state_directory(self.instance), _FOLDER))
 
     def sockets(self) -> str:
         """Return the folder of the enclaves' sockets; makes a default one where there is none.
@@ -137,7 +137,7 @@ class Environment(Record):
             return named
         if self._may_use(self.system_sockets):
             return self.system_sockets
-        return make_private_directory(os.path.join(runtime_directory(self._instance), _FOLDER))
+        return make_private_directory(os.path.join(runtime_directory(self.instance), _FOLDER))
 
     def artifacts(self) -> str:
         """Return the folder for what is made during a build; makes it if it does not exist.
@@ -167,12 +167,13 @@ class Environment(Record):
         return folder
 
     @property
-    def _instance(self) -> str:
+    def instance(self) -> str:
+        """The name of the simulated instance."""
         return self.variables.get("NITROSIM_INSTANCE") or DEFAULT_INSTANCE
 
     def _may_use(self, folder: str) -> bool:
         """Tell whether a folder of the system is for us; makes it where that is possible."""
-        if self._instance != DEFAULT_INSTANCE:
+        if self.instance != DEFAULT_INSTANCE:
             return False
         try:
             os.mkdir(folder)
