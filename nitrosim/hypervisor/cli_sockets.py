@@ -216,7 +216,12 @@ def _listen(path: Path) -> socket.socket:
     """Return a listening socket at `path`, to which everybody may connect."""
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET | socket.SOCK_NONBLOCK)
     try:
-        listener.bind(str(path))
+        # By way of the directory, because an address has room for 107 bytes.
+        directory = os.open(path.parent, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            listener.bind(f"/proc/self/fd/{directory}/{path.name}")
+        finally:
+            os.close(directory)
         path.chmod(0o666)
         listener.listen(_BACKLOG)
     except OSError:

@@ -39,6 +39,10 @@ SUB_COMMANDS: Final = {
     "describe-eif": ("nitrosim.cli.nitro_cli.images", "describe_eif"),
     "pcr": ("nitrosim.cli.nitro_cli.images", "pcr"),
     "sign-eif": ("nitrosim.cli.nitro_cli.images", "sign_eif"),
+    "run-enclave": ("nitrosim.cli.nitro_cli.run", "run_enclave"),
+    "describe-enclaves": ("nitrosim.cli.nitro_cli.enclaves", "describe_enclaves"),
+    "terminate-enclave": ("nitrosim.cli.nitro_cli.enclaves", "terminate_enclave"),
+    "console": ("nitrosim.cli.nitro_cli.console", "console"),
     "explain": ("nitrosim.cli.nitro_cli.codes", "explain_code"),
 }
 """By sub-command: the module and the function in it that does it; see `Context`."""

@@ -1,0 +1,228 @@
+"""The sub-command run-enclave.
+
+nitro-cli forks: its child becomes the process of the enclave, prints through a socket what goes
+wrong there, and ends; nitro-cli then has no answer and ends with E39. So only what is wrong with
+the command line, the settings and the directory of the sockets keeps a status of its own.
+Things are looked at in the order of nitro-cli 1.5.0: the image can be opened, the CPUs are in the
+pool, the memory is four times the image, CPUs are free, the signature of the image is good,
+memory is free, the image boots.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from nitrosim.cli.nitro_cli.allocator import read_pool
+from nitrosim.cli.nitro_cli.codes import ErrorCode
+from nitrosim.cli.nitro_cli.console import show
+from nitrosim.cli.nitro_cli.failure import CommandError
+from nitrosim.cli.nitro_cli.image_to_run import image_to_run
+from nitrosim.cli.nitro_cli.output import write_json
+from nitrosim.cli.nitro_cli.processes import failed_process, processes
+from nitrosim.cli.nitro_cli.settings import run_settings
+from nitrosim.errors import EnclaveError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Final
+
+    from nitrosim.backends.image import EnclaveImage
+    from nitrosim.cli.nitro_cli.allocator import Pool
+    from nitrosim.cli.nitro_cli.clap import Parsed
+    from nitrosim.cli.nitro_cli.context import Context
+    from nitrosim.cli.nitro_cli.settings import RunSettings
+    from nitrosim.hypervisor.client import Connection
+
+_ACTION: Final = "Run Enclave"
+_TIMES_THE_IMAGE: Final = 4
+"""How much memory an enclave needs at least, compared with its image."""
+
+_REASONS: Final = {
+    "ENCLAVE_CPUS_TAKEN": ErrorCode.IOCTL,
+    "ENCLAVE_MEMORY": ErrorCode.INSUFFICIENT_MEMORY_AVAILABLE,
+    "ENCLAVE_MEMORY_MINIMUM": ErrorCode.IOCTL,
+    "ENCLAVE_CPUS": ErrorCode.IOCTL,
+    "ENCLAVE_HALF_CORE": ErrorCode.IOCTL,
+    "ENCLAVE_CID": ErrorCode.IOCTL,
+    "ENCLAVE_BOOT": ErrorCode.ENCLAVE_BOOT,
+    "ENCLAVE_START": ErrorCode.ENCLAVE_BOOT,
+    "ENCLAVE_SOCKET": ErrorCode.SOCKET,
+}
+"""What nitro-cli calls the reasons for which the hypervisor refuses."""
+
+
+def run_enclave(parsed: Parsed, context: Context) -> None:
+    """Start an enclave, say what it is, and show its console if asked to.
+
+    Raises:
+        CommandError: E01, E02, E03, E17, E19 for what is wrong with the settings; E07 if the
+            directory of the sockets cannot be read; E39 for all else, after the error has been
+            printed that would have been the better one.
+        NitroSimError: the machine cannot run enclaves, or a setting of nitrosim is wrong.
+
+    """
+    settings = run_settings(parsed)
+    for note in settings.notes:
+        print(note, file=sys.stderr)
+    processes(context, action=_ACTION)
+    try:
+        facts, console = _start(settings, context)
+    except CommandError as error:
+        raise failed_process(error, context) from error
+    context.log.write("INFO", f"Started {facts['EnclaveID']}")
+    write_json(facts)
+    if settings.attach_console:
+        show(facts["EnclaveCID"], console)
+    else:
+        os.close(console)
+
+
+def _start(settings: RunSettings, context: Context) -> tuple[dict[str, Any], int]:
+    """Start the enclave; return what is printed of it, and its console."""
+    size = _size(settings.eif_path)
+    pool = read_pool(context.environment.variables.get("NITROSIM_ALLOCATOR"))
+    _check_cpus(settings, pool)
+    _check_memory(settings, size)
+    # Who gives wrong settings need not wait for this.
+    from nitrosim.hypervisor.client import connect_or_start  # noqa: PLC0415 - see above
+    from nitrosim.places import named_places  # noqa: PLC0415 - see above
+
+    connection = connect_or_start(named_places(context.environment.instance))
+    try:
+        return _launch(settings, context, pool, connection)
+    except EnclaveError as error:
+        reason = _REASONS.get(error.code)
+        if reason is None:
+            raise
+        info = ("memory", str(settings.memory_mib))
+        memory = reason is ErrorCode.INSUFFICIENT_MEMORY_AVAILABLE
+        raise CommandError(
+            reason, str(error), action=_ACTION, info=info if memory else ()
+        ) from error
+    finally:
+        connection.close()
+
+
+def _launch(
+    settings: RunSettings, context: Context, pool: Pool, connection: Connection
+) -> tuple[dict[str, Any], int]:
+    connection.request(
+        "reserve",
+        cores=pool.cores,
+        cpu_count=settings.cpu_count,
+        cpu_ids=settings.cpu_ids,
+    )
+    try:
+        image = image_to_run(settings.eif_path)
+    except CommandError as error:
+        if error.reason is not ErrorCode.SIGNATURE_CHECK:
+            # That is found by the hypervisor, which has been given the image in memory.
+            print("Start allocating memory...", file=sys.stderr)
+        raise
+    print("Start allocating memory...", file=sys.stderr)
+    answer, console = _run(settings, context, pool, connection, image)
+    facts: dict[str, Any] = answer["run_enclave"]
+    print(
+        f"Started enclave with enclave-cid: {facts['EnclaveCID']}, memory: {facts['MemoryMiB']} "
+        f"MiB, cpu-ids: {facts['CPUIDs']}",
+        file=sys.stderr,
+    )
+    return facts, console
+
+
+def _run(
+    settings: RunSettings,
+    context: Context,
+    pool: Pool,
+    connection: Connection,
+    image: EnclaveImage,
+) -> tuple[dict[str, Any], int]:
+    metadata = os.memfd_create("nitro-cli-metadata", os.MFD_CLOEXEC)
+    try:
+        os.write(metadata, image.metadata.encode("utf-8", "replace"))
+        os.lseek(metadata, 0, os.SEEK_SET)
+        answer, console = connection.request_with_fd(
+            "run",
+            fds=(metadata,),
+            name=settings.enclave_name or image.name,
+            cid=settings.enclave_cid,
+            memory_mib=settings.memory_mib,
+            memory_pool_mib=pool.memory_mib,
+            debug_mode=settings.debug_mode,
+            detach=True,
+            boot=True,
+            sockets=os.path.abspath(context.environment.sockets()),
+            log=os.path.abspath(context.log.path),
+            operations=[(o.name, *o.arguments) for o in image.operations],
+            command=image.command,
+            environment=dict(image.environment),
+            pcrs={index: value.hex() for index, value in image.pcrs.items()},
+        )
+    finally:
+        os.close(metadata)
+    assert console is not None
+    return answer, console
+
+
+def _size(path: str) -> int:
+    """Return the size of the image in bytes."""
+    try:
+        with open(path, "rb") as file:
+            return os.fstat(file.fileno()).st_size
+    except OSError as error:
+        raise CommandError(
+            ErrorCode.FILE_OPERATION,
+            f"Failed to open the EIF file: {error.strerror}",
+            action=_ACTION,
+            info=(path, "Open"),
+        ) from error
+
+
+def _check_cpus(settings: RunSettings, pool: Pool) -> None:
+    """Refuse CPUs that the pool does not have; whether they are free is another question."""
+    if settings.cpu_ids is None:
+        if (settings.cpu_count or 0) > len(pool.cpu_ids):
+            raise CommandError(
+                ErrorCode.INSUFFICIENT_CPUS,
+                f"The CPU pool is {pool.cpu_ids}",
+                action=_ACTION,
+                info=("cpu-count", str(settings.cpu_count)),
+            )
+        return
+    seen: set[int] = set()
+    repeated: dict[int, None] = {}
+    for cpu in settings.cpu_ids:
+        if cpu in seen:
+            repeated[cpu] = None
+        seen.add(cpu)
+    if repeated:
+        # nitro-cli puts nothing between the numbers.
+        raise CommandError(
+            ErrorCode.CPU_CONFIGURATION,
+            "CPUs are named more than once",
+            action=_ACTION,
+            info=("cpu-ids", "".join(map(str, repeated))),
+        )
+    for cpu in settings.cpu_ids:
+        if cpu not in pool.cpu_ids:
+            raise CommandError(
+                ErrorCode.CPU_NOT_IN_POOL,
+                f"The CPU pool is {pool.cpu_ids}",
+                action=_ACTION,
+                info=("cpu-ids", str(cpu)),
+            )
+
+
+def _check_memory(settings: RunSettings, size: int) -> None:
+    """Refuse less memory than four times the image, counted in whole MiB."""
+    least = _TIMES_THE_IMAGE * ((size + (1 << 20) - 1) >> 20)
+    given = settings.memory_mib
+    if given == 0 or given < least:
+        info = ("memory", str(given)) + ((str(least),) if given else ())
+        raise CommandError(
+            ErrorCode.INSUFFICIENT_MEMORY_REQUESTED,
+            f"The image has {size} bytes",
+            action=_ACTION,
+            info=info,
+        )
