@@ -70,7 +70,6 @@ CASES = {
         "explain --error-code E22",
         {"NITRO_CLI_LOGS_PATH": "@/missing", **TRACE},
     ),
-    "run-enclave-not-available": (CONFIG, TRACE),
     **{
         f"describe-eif-{path.stem}": (f"describe-eif --eif-path @/{path.name}", {})
         for path in sorted(FIXTURES.glob("*.eif"))
