@@ -138,8 +138,7 @@ def _run_command(parsed: Parsed, machine: Machine, logs: str) -> None:
         log.write("INFO", "Start Nitro CLI")
         place = SUB_COMMANDS.get(parsed.command)
         if place is None:
-            # DEVIATION: run-enclave, describe-enclaves, terminate-enclave, console and
-            # build-enclave of nitro-cli are not there yet: their command lines are read and
+            # DEVIATION: build-enclave of nitro-cli is not there yet: its command line is read and
             # checked, and then refused with E14.
             from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
 
