@@ -6,8 +6,8 @@ the same as text.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from nitrosim.directories import (
     DEFAULT_INSTANCE,
@@ -28,8 +28,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Places:
+class Places(NamedTuple):
     """The two directories of one instance; `name` is None for one that leaves nothing behind."""
 
     name: str | None

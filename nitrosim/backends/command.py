@@ -22,7 +22,7 @@ from pathlib import Path
 from nitrosim.backends.host_view import host_view, is_shown
 from nitrosim.backends.image import EnclaveImage, measure
 from nitrosim.errors import EnclaveError
-from nitrosim.sandbox.launcher import Operation
+from nitrosim.sandbox.operation import Operation
 
 #: Where the application directory is inside.
 APP = Path("/app")

@@ -11,8 +11,6 @@ The measurements are those of the file, the same that ``nitro-cli describe-eif``
 
 from __future__ import annotations
 
-import hashlib
-import json
 import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -23,7 +21,7 @@ from nitrosim.backends.eif_cache import CacheEntry, cache_directory, cached, loo
 from nitrosim.backends.eif_known import FileIdentity, Known
 from nitrosim.backends.image import EnclaveImage
 from nitrosim.errors import EnclaveError
-from nitrosim.sandbox.launcher import Operation
+from nitrosim.sandbox.operation import Operation
 
 if TYPE_CHECKING:
     from nitrosim.eif import Eif
@@ -61,7 +59,7 @@ def eif_image(
     cache = cache.absolute()
     machine = os.uname().machine
     try:
-        identity = FileIdentity(path, f"{_FORMAT} {machine}")
+        identity = FileIdentity(path, f"{_FORMAT}-{machine}")
         known = identity.recall(cache)
         entry = look_up(cache, known.key) if known is not None and known.holds(at) else None
         if known is None or entry is None:
@@ -146,6 +144,9 @@ def _key(eif: Eif) -> str:
 
     PCR0 is over the measured sections end to end; with their sizes it decides what each holds.
     """
+    import hashlib  # noqa: PLC0415 - as in _check
+    import json  # noqa: PLC0415 - as in _check
+
     from nitrosim.eif.sections import MEASURED  # noqa: PLC0415 - as in _check
 
     sizes = [

@@ -18,11 +18,9 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from nitrosim.errors import EnclaveError, InstanceError
 from nitrosim.places import make_private
@@ -30,8 +28,7 @@ from nitrosim.places import make_private
 _MANIFEST: Final = "entry.json"
 
 
-@dataclass(frozen=True, slots=True)
-class CacheEntry:
+class CacheEntry(NamedTuple):
     """A complete entry: its `directory`, and what its maker has noted of it (`facts`)."""
 
     directory: Path
@@ -135,6 +132,8 @@ def _directories(top: Path) -> Iterator[tuple[str, int]]:
 
 
 def _remove(path: Path) -> None:
+    import shutil  # noqa: PLC0415 - as in _make
+
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:

@@ -11,14 +11,12 @@ is not remembered.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from nitrosim.eif import Eif
@@ -28,8 +26,7 @@ _YOUNG: Final = 3
 """Seconds; the coarsest clock of a file system in use counts two (FAT)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(NamedTuple):
     """What a check of a file has found.
 
     Attributes:
@@ -101,7 +98,7 @@ def _metadata(eif: Eif) -> str:
 
 
 class FileIdentity:
-    """One state of a file, for `purpose`: a text that tells uses of the answer apart.
+    """One state of a file, for `purpose`: a part of a file name that tells uses of it apart.
 
     Raises OSError when there is no such file.
     """
@@ -115,8 +112,7 @@ class FileIdentity:
         status = os.stat(self._path)  # noqa: PTH116 - a path as the caller has it
         facts = [self._purpose, status.st_dev, status.st_ino, status.st_size]
         facts += [status.st_mtime_ns, status.st_ctime_ns]
-        name = hashlib.sha256(json.dumps(facts).encode()).hexdigest()
-        return name, max(status.st_mtime_ns, status.st_ctime_ns)
+        return "-".join(map(str, facts)), max(status.st_mtime_ns, status.st_ctime_ns)
 
     def still_holds(self) -> bool:
         """Say whether the file is there as it was."""

@@ -13,7 +13,7 @@ import os
 from functools import cache
 from pathlib import Path
 
-from nitrosim.sandbox.launcher import Operation
+from nitrosim.sandbox.operation import Operation
 
 # DEVIATION: An enclave started from a command sees the system directories of this machine (/usr,
 # /bin, /lib and the like, read-only, and a selection of /etc) in place of the root file system of

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-import shutil
 import signal
 import socket
 import struct
@@ -31,8 +30,8 @@ from nitrosim.hypervisor.protocol import (
     send_message,
 )
 from nitrosim.places import Places, make_private
+from nitrosim.sandbox.descriptors import place_descriptors
 from nitrosim.sandbox.hardware import refuse_real_hardware
-from nitrosim.sandbox.launcher import place_descriptors
 
 _BACKLOG = 128
 _START_LOCK = "start.lock"
@@ -264,6 +263,8 @@ def sweep_dead(base: Path) -> None:
     The lock tells the living from the dead. One without a lock is young, or its hypervisor
     never got so far.
     """
+    import shutil  # noqa: PLC0415 - loads more than all else that nitro-cli needs of this module
+
     for directory in base.glob("e-*"):
         with contextlib.suppress(OSError):
             if not (directory / LOCK_FILE).exists():

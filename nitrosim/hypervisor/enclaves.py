@@ -31,7 +31,8 @@ from nitrosim.hypervisor.notify import Listener
 from nitrosim.hypervisor.programs import NsmHandler, Program
 from nitrosim.hypervisor.sockets import Side
 from nitrosim.hypervisor.supervisor import Supervisor
-from nitrosim.sandbox.launcher import Operation, launch_enclave
+from nitrosim.sandbox.launcher import launch_enclave
+from nitrosim.sandbox.operation import Operation
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from nitrosim.hypervisor.control import RequestError
 from nitrosim.hypervisor.enclaves import Specification
 from nitrosim.hypervisor.protocol import Message
 from nitrosim.sandbox.cpus import host_cpus
-from nitrosim.sandbox.launcher import Operation
+from nitrosim.sandbox.operation import Operation
 
 # DEVIATION: Enclaves that are started in another way than by nitro-cli run-enclave take nothing out
 # of the pool: their CPU ids are those of a parent with 8 vCPUs (0 and its sibling 4 stay with the

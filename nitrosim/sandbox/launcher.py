@@ -1,7 +1,7 @@
 """Find the launcher, and start it. Linux only.
 
 The launcher (native/launcher.c) is a plan followed by a loop: this module writes the
-plan. What the plan may contain is in :data:`Operation`.
+plan. What the plan may contain is in :mod:`nitrosim.sandbox.operation`.
 """
 
 from __future__ import annotations
@@ -15,37 +15,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from nitrosim.errors import HostNotSupportedError, Requirement
 from nitrosim.sandbox.bpf import filter_program, supported_machine
-from nitrosim.sandbox.compile import CompileError, compile_launcher
+from nitrosim.sandbox.descriptors import place_descriptors
+from nitrosim.sandbox.operation import Operation
 
 _CONTROL, _STARTED, _FILTER = 3, 4, 5
-#: One action of ``posix_spawn``, as the standard library takes it.
-FileAction = Any
 #: Python ignores SIGPIPE, and a client may ignore others; a program expects defaults.
 _DEFAULT_SIGNALS = tuple(
     number for number in signal.valid_signals() if number not in (signal.SIGKILL, signal.SIGSTOP)
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One step of setting up an enclave's file system.
-
-    `name` is an option of the launcher without its hyphens: ``ro-bind`` (source,
-    target), ``overlay`` (source, target: writes stay in RAM), ``symlink`` (text,
-    link), ``dir`` (path), ``tmpfs`` (path), ``content`` (text, file). Targets are
-    absolute paths inside; sources are absolute and free of symbolic links.
-
-    An ``overlay`` of ``/`` makes the whole root directory. Its source has nothing but
-    empty directories, if anything, at ``/dev``, ``/proc``, ``/sys``, ``/run`` and ``/tmp``:
-    they are mounted upon from outside, where a symbolic link would lead to the host.
-    """
-
-    name: str
-    arguments: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +53,12 @@ def launcher_path() -> Path:
     ours = package / "launcher"
     if ours.exists():
         return ours
+    # Only who installed without a compiler pays for what compiles.
+    from nitrosim.sandbox.compile import (  # noqa: PLC0415 - see above
+        CompileError,
+        compile_launcher,
+    )
+
     compiled = _cache_directory() / f"launcher-{_fingerprint(sources)}"
     if compiled.exists():
         return compiled
@@ -173,15 +159,3 @@ def launch_enclave(
         theirs.close()
         os.close(started_theirs)
     return Launch(pid, ours, started)
-
-
-def place_descriptors(fds: Mapping[int, int]) -> list[FileAction]:
-    """Return the actions of ``posix_spawn`` that put our descriptors at the child's numbers.
-
-    A source may itself have one of those numbers: all go out of the way first.
-    """
-    above = max((*fds, *fds.values())) + 1
-    away = [(os.POSIX_SPAWN_DUP2, fd, above + n) for n, fd in enumerate(fds)]
-    home = [(os.POSIX_SPAWN_DUP2, above + n, number) for n, number in enumerate(fds.values())]
-    gone = [(os.POSIX_SPAWN_CLOSE, above + n) for n in range(len(fds))]
-    return [*away, *home, *gone]

@@ -8,7 +8,7 @@ import pytest
 from nitrosim.backends.command import image_from_command
 from nitrosim.backends.image import EnclaveImage
 from nitrosim.errors import EnclaveError, EnclaveTimeoutError
-from nitrosim.sandbox.launcher import Operation
+from nitrosim.sandbox.operation import Operation
 
 pytestmark = pytest.mark.needs("userns")
 
