@@ -6,7 +6,6 @@ sub-commands, and both read the same command lines: those that come to mind and 
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 import subprocess
@@ -75,6 +74,10 @@ def ours(words):
     return {"command": read.command, "given": {k: list(v) for k, v in read.given.items()}}
 
 
+def attributes(record):
+    return {name: getattr(record, name) for name in record.__slots__}
+
+
 @pytest.fixture(scope="module")
 def theirs(real_clap):
     """Return a function from command lines to what clap says to each."""
@@ -83,7 +86,10 @@ def theirs(real_clap):
         "binary": "nitro-cli",
         "version": VERSION,
         "about": ABOUT,
-        "commands": [dataclasses.asdict(command) for command in COMMANDS],
+        "commands": [
+            {**attributes(command), "options": [attributes(option) for option in command.options]}
+            for command in COMMANDS
+        ],
     }
 
     def ask(lines):
