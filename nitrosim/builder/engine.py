@@ -40,12 +40,21 @@ class Engine:
     """
 
     def __init__(
-        self, client: Any, *, absent: type[Exception], failures: tuple[type[Exception], ...]
+        self,
+        client: Any,
+        *,
+        absent: type[Exception],
+        failures: tuple[type[Exception], ...],
+        credentials: Path | None = None,
     ) -> None:
-        """Take a client of Docker's package, and what it raises: no such image, and all of it."""
+        """Take a client of Docker's package, what it raises, and a file for registries.
+
+        `absent` is what it raises when there is no such image, `failures` is all of it.
+        """
         self._client = client
         self._absent = absent
         self._failures = failures
+        self._credentials = credentials
 
     @classmethod
     def connect(cls, variables: Mapping[str, str]) -> Self:
@@ -61,14 +70,16 @@ class Engine:
             options = sdk.utils.kwargs_from_env(environment=dict(variables))
             # Without a limit of time, as an engine may prepare a large image for minutes.
             client = sdk.DockerClient(timeout=None, **options)
-            config = _config_file(variables)
-            if config is not None:
-                client.api.reload_login(dockercfg_path=str(config))
         except failures as error:
             raise BuildCode.ENGINE_UNREACHABLE(
                 f"no Docker engine answers at {host}; start one, or set DOCKER_HOST: {error}"
             ) from error
-        return cls(client, absent=sdk.errors.NotFound, failures=failures)
+        return cls(
+            client,
+            absent=sdk.errors.NotFound,
+            failures=failures,
+            credentials=_credentials_file(variables),
+        )
 
     def inspect(self, reference: str) -> dict[str, Any] | None:
         """Return what ``docker image inspect`` says; None if the engine has no such image.
@@ -100,6 +111,7 @@ class Engine:
 
         """
         with self._reported(BuildCode.ENGINE_PULL, f"cannot pull {reference}"):
+            self._load_credentials()
             events = self._client.api.pull(
                 reference, stream=True, decode=True, platform=_platform(architecture)
             )
@@ -125,6 +137,7 @@ class Engine:
         # DEVIATION: build-enclave --docker-dir leaves out what a .dockerignore names, as docker
         # build does; nitro-cli sends the whole folder.
         with self._reported(BuildCode.ENGINE_BUILD, what):
+            self._load_credentials()
             events = self._client.api.build(
                 path=str(folder.absolute()),
                 tag=reference,
@@ -173,6 +186,10 @@ class Engine:
     ) -> None:
         self.close()
 
+    def _load_credentials(self) -> None:
+        if self._credentials is not None:
+            self._client.api.reload_config(dockercfg_path=str(self._credentials))
+
     @contextmanager
     def _reported(self, code: BuildCode, what: str) -> Iterator[None]:
         try:
@@ -203,7 +220,7 @@ def _load_sdk() -> tuple[Any, tuple[type[Exception], ...]]:
     )
 
 
-def _config_file(variables: Mapping[str, str]) -> Path | None:
+def _credentials_file(variables: Mapping[str, str]) -> Path | None:
     """Return the file with credentials for registries; None if there is none."""
     named, home = variables.get("DOCKER_CONFIG"), variables.get("HOME")
     candidates = []
@@ -225,12 +242,16 @@ def _follow(
     code: BuildCode,
     what: str,
 ) -> None:
-    """Read what an engine reports while it works, to the end; an event may be its failure."""
+    """Read what an engine reports while it works; an event may be its failure."""
+    failure = None
+    # To the end, or the connection would stay open.
     for event in events:
-        if "error" in event:
-            raise code(f"{what}: {str(event['error']).strip()}")
         text = event.get(key)
-        if tell is not None and isinstance(text, str):
+        if "error" in event:
+            failure = failure or code(f"{what}: {str(event['error']).strip()}")
+        elif tell is not None and isinstance(text, str):
             for line in text.splitlines():
                 if line.strip():
                     tell(one_line(line))
+    if failure is not None:
+        raise failure
