@@ -8,18 +8,14 @@ process of an enclave. Source: nitro-cli 1.5.0.
 from __future__ import annotations
 
 import os
-import time
-from typing import Final
 
-_PER_SECOND: Final = 1_000_000_000
-_PER_MILLISECOND: Final = 1_000_000
+from nitrosim.rfc3339 import rfc3339_milliseconds
 
 
 def log_line(*, who: str, level: str, now: int, place: str, text: str) -> bytes:
     """Return a line; `now` in ns since 1970 UTC, `place` is a file and the number of a line."""
-    second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(now // _PER_SECOND))
-    moment = f"{second}.{now % _PER_SECOND // _PER_MILLISECOND:03}Z"
-    return f"[{who}][{level}][{moment}][{place}] {text}\n".encode("utf-8", "backslashreplace")
+    line = f"[{who}][{level}][{rfc3339_milliseconds(now)}][{place}] {text}\n"
+    return line.encode("utf-8", "backslashreplace")
 
 
 def append(path: str, line: bytes) -> None:

@@ -27,6 +27,7 @@ import logging
 import os
 import socket
 import struct
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -205,7 +206,8 @@ class _Asked:
 
 def _log_end(path: str, who: str) -> None:
     text = "Received hang-up event from the enclave. Enclave process will shut down."
-    place = "nitrosim/hypervisor/cli_sockets.py:0"
+    here = sys._getframe()  # noqa: SLF001 - lines name their place, and inspect is slow to load
+    place = f"nitrosim/hypervisor/cli_sockets.py:{here.f_lineno}"
     try:
         append(path, log_line(who=who, level="INFO", now=time.time_ns(), place=place, text=text))
     except OSError as error:

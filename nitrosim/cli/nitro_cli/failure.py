@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 
-from nitrosim.cli.nitro_cli.times import rfc3339_nanoseconds
 from nitrosim.errors import NitroSimError
+from nitrosim.rfc3339 import rfc3339_nanoseconds
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import sys
 
 from nitrosim.cli.nitro_cli.environment import LEVELS
 from nitrosim.cli.nitro_cli.failure import CommandError, source_name
-from nitrosim.cli.nitro_cli.times import rfc3339_milliseconds
+from nitrosim.hypervisor.cli_log import log_line
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -94,6 +94,5 @@ class Log:
         # than the command runs.
         caller = sys._getframe(1)  # noqa: SLF001 - see above
         place = f"{source_name(caller.f_code.co_filename)}:{caller.f_lineno}"
-        now = rfc3339_milliseconds(self._clock())
-        line = f"[{self._who}][{level}][{now}][{place}] {text}\n"
-        os.write(self._file, line.encode("utf-8", "backslashreplace"))
+        line = log_line(who=self._who, level=level, now=self._clock(), place=place, text=text)
+        os.write(self._file, line)

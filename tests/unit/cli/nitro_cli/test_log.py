@@ -7,7 +7,7 @@ import pytest
 from nitrosim.cli.nitro_cli.codes import ErrorCode
 from nitrosim.cli.nitro_cli.failure import CommandError
 from nitrosim.cli.nitro_cli.log import FILE_NAME, Log
-from nitrosim.cli.nitro_cli.times import rfc3339_milliseconds, rfc3339_nanoseconds
+from nitrosim.rfc3339 import rfc3339_milliseconds, rfc3339_nanoseconds
 
 NOW = 1_704_164_645_067_891_234
 

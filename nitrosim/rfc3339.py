@@ -1,4 +1,4 @@
-"""Times as nitro-cli writes them: RFC 3339 in UTC, with milliseconds or nanoseconds.
+"""Times as RFC 3339 has them, in UTC, with milliseconds or nanoseconds, as nitro-cli writes them.
 
 Given are nanoseconds since 1970 UTC, as `time.time_ns` returns them.
 """
