@@ -28,7 +28,11 @@ _TOPICS = (
     ("The Nitro Secure Module", ("fake_nsm/pcrs",)),
     ("Documents and certificates", ("fake_nsm/", "nitrosim/hypervisor/identity")),
     ("Inside an enclave, and parent programs", ("nitrosim/sandbox/", "nitrosim/backends/")),
-    ("Enclave Image Files", ("nitrosim/eif/", "nitrosim/images/")),
+    ("Enclave Image Files", ("nitrosim/eif/", "nitrosim/images/", "nitrosim/builder/")),
+    ("nitro-cli, CPUs and memory", ("nitrosim/cli/nitro_cli/", "nitrosim/hypervisor/cli_")),
+    ("nitro-cli, CPUs and memory", ("nitrosim/hypervisor/allocator",)),
+    ("nitro-cli, CPUs and memory", ("nitrosim/hypervisor/launches",)),
+    ("nitro-cli, CPUs and memory", ("nitrosim/hypervisor/specifications",)),
     ("The life of an enclave, and its console", ("nitrosim/hypervisor/", "nitrosim/cli/")),
     ("The verifier", ("nitrosim/attestation/",)),
 )

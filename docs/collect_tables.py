@@ -12,6 +12,7 @@ from generated import main
 from nitrosim.attestation.errors import Code
 from nitrosim.attestation.steps import STEPS
 from nitrosim.cli.main import main as nitrosim
+from nitrosim.cli.nitro_cli.codes import ErrorCode
 from nitrosim.eif.cpio_errors import CpioCode
 from nitrosim.eif.errors import Code as EifCode
 from nitrosim.images import ImageCode
@@ -47,6 +48,11 @@ def _image_errors() -> str:
     return "\n".join(["| code | meaning |", "|---|---|", *rows])
 
 
+def _nitro_cli_errors() -> str:
+    rows = [f"| `{code.code}` | {code.title} |" for code in ErrorCode]
+    return "\n".join(["| code | headline |", "|---|---|", *rows])
+
+
 if __name__ == "__main__":
     pages = {
         "errors.md": _errors(),
@@ -54,5 +60,6 @@ if __name__ == "__main__":
         "verify.md": _steps(),
         "eif.md": _eif_errors(),
         "images.md": _image_errors(),
+        "nitro-cli.md": _nitro_cli_errors(),
     }
     sys.exit(main(pages, description=__doc__))

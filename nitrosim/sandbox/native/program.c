@@ -69,8 +69,8 @@ static void restore_library_signals(void)
 
 void __attribute__((noreturn)) run_program(char **command, int console)
 {
-	/* DEVIATION: Limits of the caller other than the number of open files are inherited, and
-	 * memory and processors of the enclave are not limited. */
+	/* DEVIATION: Limits of the caller other than the number of open files are inherited, and the
+	 * memory of the enclave is not limited, nor its processors unless nitro-cli started it. */
 	const struct rlimit files = { 1024, 4096 }; /* what a kernel gives to its init */
 	char line[32];
 	int killable;
