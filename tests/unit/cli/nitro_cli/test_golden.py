@@ -26,6 +26,8 @@ FIXTURES = Path(__file__).resolve().parents[4] / "fixtures" / "eif"
 NOW = 1_704_164_645_678_901_234
 TRACE = {"BACKTRACE": "1"}
 CONFIG = "run-enclave --config @/x"
+BUILD = "build-enclave --docker-uri u --output-file @/new.eif"
+ARTIFACTS = {"NITRO_CLI_ARTIFACTS": "@/artifacts", **TRACE}
 
 #: By name: a command line in which @ is a folder with files, and variables of the environment.
 CASES = {
@@ -56,6 +58,11 @@ CASES = {
     "describe-enclaves-value": ("describe-enclaves --metadata=yes", {}),
     "build-enclave-key-alone": (
         "build-enclave --docker-uri u --output-file o --private-key k",
+        {},
+    ),
+    "build-enclave-nothing": ("build-enclave", {}),
+    "build-enclave-certificate-alone": (
+        "build-enclave --docker-uri u --output-file o --signing-certificate c",
         {},
     ),
     "pcr-nothing": ("pcr", {}),
@@ -106,6 +113,25 @@ CASES = {
             "--private-key arn:aws:kms:us-east-1:123456789012:key/1234"
         ),
         TRACE,
+    ),
+    "build-enclave-no-place-for-output": (
+        "build-enclave --docker-uri u --output-file @/missing/new.eif",
+        ARTIFACTS,
+    ),
+    "build-enclave-no-place-for-artifacts": (BUILD, TRACE),
+    "build-enclave-artifacts-in-a-file": (BUILD, {"NITRO_CLI_ARTIFACTS": "@/no-image/x", **TRACE}),
+    "build-enclave-metadata-missing": (f"{BUILD} --metadata @/x", ARTIFACTS),
+    "build-enclave-metadata-no-json": (f"{BUILD} --metadata @/no-image", ARTIFACTS),
+    "build-enclave-signing": (
+        f"{BUILD} --signing-certificate @/hello-signed-es384.cert.pem --private-key @/no-image",
+        ARTIFACTS,
+    ),
+    "build-enclave-kms": (
+        (
+            f"{BUILD} --signing-certificate @/hello-signed-es384.cert.pem "
+            "--private-key arn:aws:kms:us-east-1:123456789012:key/1234"
+        ),
+        ARTIFACTS,
     ),
 }
 
