@@ -31,6 +31,7 @@ _COMMANDS = (
     "ca",
     "doctor",
     "compat",
+    "allocator",
     "shutdown",
 )
 #: Sub-commands that take a program to run after ``--``.
