@@ -10,6 +10,7 @@ import sys
 
 from nitrosim.cli.nitro_cli.codes import ErrorCode
 from nitrosim.cli.nitro_cli.failure import CommandError
+from nitrosim.cli.nitro_cli.output import write_json, write_output
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
 
     from nitrosim.cli.nitro_cli.clap import Parsed
     from nitrosim.cli.nitro_cli.context import Context
-    from nitrosim.eif.serde import Json
 
 _CHUNK_BYTES: Final = 1 << 20
 
@@ -102,20 +102,6 @@ def sign_eif(parsed: Parsed, context: Context) -> None:
         raise CommandError(ErrorCode.SIGNING, cause, action=action) from error
     print("Enclave Image successfully signed.", file=sys.stderr)
     write_json({"Measurements": {**measurements.as_json(context.environment.version)}})
-
-
-def write_json(value: Json) -> None:
-    """Print JSON as nitro-cli does."""
-    from nitrosim.eif.serde import write_pretty  # noqa: PLC0415 - see the module
-
-    write_output(write_pretty(value))
-
-
-def write_output(text: str) -> None:
-    """Print text and a line break as UTF-8, whatever the terminal's encoding."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(f"{text}\n".encode())
-    sys.stdout.buffer.flush()
 
 
 def _chunks(path: str) -> Iterator[bytes]:
