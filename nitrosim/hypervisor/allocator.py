@@ -4,8 +4,9 @@ Facts (Linux ``drivers/virt/nitro_enclaves``, ``ne_misc_dev.c``; the documentati
 nitro-enclaves-allocator): a pool of CPUs and some memory in huge pages are set aside for enclaves.
 The pool consists of whole cores, and never of the one with CPU 0. An enclave that asks for a
 number of CPUs gets threads of the same core first, so ``--cpu-count 2`` is ``[1, 5]`` where 5 is
-the other thread of 1. An enclave cannot start with half a core, with less than 64 MiB, or with
-what another enclave has. Memory is given out in whole huge pages.
+the other thread of 1. Whoever has one thread of a core keeps all others from the rest of it. An
+enclave cannot start with half a core, with less than 64 MiB, or with what another enclave has.
+Memory is given out in whole huge pages.
 
 The pool comes with each request: it is what the file of the allocator says at that time, as
 the client has read it. What is lent is known here, because only here are all enclaves known.
@@ -35,6 +36,11 @@ class Loan:
     cores: tuple[tuple[int, ...], ...]
     cpu_ids: tuple[int, ...]
     memory_mib: int = 0
+
+    def closed_to_others(self) -> set[int]:
+        """Return the CPUs of all cores of which this loan has at least one."""
+        of_its_cores = (core for core in self.cores if not set(self.cpu_ids).isdisjoint(core))
+        return {cpu for core in of_its_cores for cpu in core}.union(self.cpu_ids)
 
 
 @dataclass(slots=True)
@@ -69,7 +75,7 @@ class Allocator:
 
         """
         pool = tuple(tuple(core) for core in cores)
-        taken = set(self.cpu_ids)
+        taken: set[int] = set().union(*(loan.closed_to_others() for loan in self._loans))
         free = [cpu for core in pool for cpu in core if cpu not in taken]
         wanted = tuple(named) if count is None else tuple(free[:count])
         enough = set(wanted) <= set(free) and (count is None or count <= len(free))
