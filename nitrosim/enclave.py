@@ -19,7 +19,8 @@ class Enclave:
     """A running enclave. Made by :meth:`Instance.run_enclave` or :meth:`Instance.enclave`.
 
     ``name``, ``cid`` (its vsock address), ``module_id`` (as in its documents), ``pid`` (of its
-    init, on this machine), ``cpu_count``, ``cpu_ids``, ``memory_mib``, ``debug_mode``.
+    init, on this machine), ``enclave_id`` (as nitro-cli prints it), ``cpu_count``, ``cpu_ids``,
+    ``memory_mib``, ``debug_mode``.
     ``pcrs`` are the launch measurements as in its documents: 48 bytes by index; zero in
     debug mode.
     """
@@ -30,6 +31,7 @@ class Enclave:
         self.name: str = facts["name"]
         self.cid: int = facts["cid"]
         self.module_id: str = facts["module_id"]
+        self.enclave_id: str = facts["enclave_id"]
         self.pid: int = facts["pid"]
         self.cpu_count: int = facts["cpu_count"]
         self.cpu_ids: tuple[int, ...] = tuple(facts["cpu_ids"])

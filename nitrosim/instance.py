@@ -169,38 +169,36 @@ class Instance:
         memory_mib: int = _DEFAULT_MEMORY_MIB,
         debug_mode: bool = False,
         detach: bool = False,
+        sockets: str | None = None,
         lossless: bool = False,
         interruptible: bool = False,
     ) -> Enclave:
         """Start an enclave from `image`; see :meth:`run_enclave`.
 
-        `detach` lets it outlive this object, in an instance with a name. `lossless` holds the
-        program back when nobody reads its console. `interruptible` lets system calls be
-        interrupted as on Linux before 5.19.
+        `detach` lets it outlive this object, in an instance with a name. `sockets` is the
+        directory where nitro-cli shall find it; None for one that nitro-cli does not know.
+        `lossless` holds the program back when nobody reads its console. `interruptible` lets
+        system calls be interrupted as on Linux before 5.19.
         """
         try:
             with self._lock:
-                answer, console = self._owner.request_with_fd(
-                    "run",
+                answer, console = self._owner.run(
+                    image,
                     name=name or image.name,
                     cid=cid,
                     cpu_count=cpu_count,
                     memory_mib=memory_mib,
                     debug_mode=debug_mode,
                     detach=detach,
+                    sockets=sockets,
                     lossless=lossless,
                     interruptible=interruptible,
-                    operations=[(o.name, *o.arguments) for o in image.operations],
-                    command=image.command,
-                    environment=dict(image.environment),
-                    pcrs={index: value.hex() for index, value in image.pcrs.items()},
                 )
         except EnclaveError as error:
             # Whoever cannot start an enclave wants to know what the machine lacks.
             if error.code == _START_FAILED and (missing := missing_requirements()):
                 raise HostNotSupportedError(missing) from error
             raise
-        assert console is not None
         return Enclave(self._asking, answer["enclave"], console)
 
     def enclaves(self) -> list[Enclave]:
@@ -222,7 +220,8 @@ class Instance:
         """
         with self._asking() as ask:
             for facts in ask.request("list")["enclaves"]:
-                if name in (facts["name"], facts["module_id"], facts["number"]):
+                names = (facts["name"], facts["module_id"], facts["enclave_id"])
+                if name in (*names, facts["number"]):
                     _answer, console = ask.request_with_fd("console", enclave=facts["number"])
                     assert console is not None
                     return Enclave(self._asking, facts, console)

@@ -87,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
             memory_mib=args.memory,
             debug_mode=args.debug_mode,
             detach=args.detach,
+            sockets=_sockets(args.instance) if args.detach else None,
             lossless=not args.detach,
         )
         if args.detach:
@@ -139,23 +140,25 @@ def _foreground(enclave: Enclave) -> int:
     return enclave.wait()
 
 
+def _sockets(instance: str) -> str:
+    """Return the directory where nitro-cli looks for the enclaves of the instance."""
+    from nitrosim.cli.nitro_cli.environment import Environment  # noqa: PLC0415 - see main
+
+    variables = {**os.environ, "NITROSIM_INSTANCE": instance}
+    return os.path.abspath(Environment(variables=variables).sockets())  # noqa: PTH100 - as text
+
+
 def run_enclave_json(enclave: Enclave) -> dict[str, Any]:
     """Return the object that ``nitro-cli run-enclave`` prints, keys in its order."""
     return {
         "EnclaveName": enclave.name,
-        "EnclaveID": cli_enclave_id(enclave.module_id),
+        "EnclaveID": enclave.enclave_id,
         "ProcessID": enclave.pid,
         "EnclaveCID": enclave.cid,
         "NumberOfCPUs": enclave.cpu_count,
         "CPUIDs": list(enclave.cpu_ids),
         "MemoryMiB": enclave.memory_mib,
     }
-
-
-def cli_enclave_id(module_id: str) -> str:
-    """Return the EnclaveID for a module_id: the number after ``-enc`` without leading zeros."""
-    instance, _enc, number = module_id.partition("-enc")
-    return f"{instance}-enc{int(number, 16):x}"
 
 
 def _positive(text: str) -> int:

@@ -34,18 +34,12 @@ class Description:
     metadata: str = ""
 
 
-def enclave_id(module_id: str) -> str:
-    """Return the EnclaveID for a module_id: the number after ``-enc`` without leading zeros."""
-    instance, _enc, slot = module_id.rpartition("-enc")
-    return f"{instance}-enc{slot.lstrip('0') or '0'}"
-
-
 def run_facts(enclave: Enclave) -> dict[str, Any]:
     """Return the object that run-enclave prints, keys in its order."""
     specification = enclave.specification
     return {
         "EnclaveName": specification.name,
-        "EnclaveID": enclave_id(enclave.module_id),
+        "EnclaveID": enclave.enclave_id,
         "ProcessID": enclave.pid,
         "EnclaveCID": enclave.side.cid,
         "NumberOfCPUs": specification.cpu_count,

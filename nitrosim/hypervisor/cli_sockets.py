@@ -33,7 +33,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from nitrosim.hypervisor.cli_description import Description, described, enclave_id
+from nitrosim.hypervisor.cli_description import Description, described
 from nitrosim.hypervisor.cli_log import append, log_line
 from nitrosim.hypervisor.control import RequestError
 from nitrosim.hypervisor.enclaves import Enclave
@@ -64,7 +64,7 @@ class CliSockets:
             RequestError: ``ENCLAVE_SOCKET`` if no socket can be made there.
 
         """
-        slot = enclave.module_id.rpartition("-enc")[2].lstrip("0") or "0"
+        slot = enclave.enclave_id.rpartition("-enc")[2]
         path = directory / f"{slot}.sock"
         try:
             listener = _listen(path)
@@ -189,7 +189,7 @@ class _Asked:
 
     def _identity(self) -> tuple[bytes, bytes]:
         name = self._enclave.specification.name.encode("utf-8", "surrogateescape")
-        return enclave_id(self._enclave.module_id).encode(), name
+        return self._enclave.enclave_id.encode(), name
 
     def _answer(self, *fields: bytes, fd: int | None = None) -> None:
         try:

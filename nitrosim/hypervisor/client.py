@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from nitrosim.errors import EnclaveError, EnclaveTimeoutError, InstanceError
 from nitrosim.hypervisor.protocol import (
@@ -32,6 +32,9 @@ from nitrosim.hypervisor.protocol import (
 from nitrosim.places import Places, make_private
 from nitrosim.sandbox.descriptors import place_descriptors
 from nitrosim.sandbox.hardware import refuse_real_hardware
+
+if TYPE_CHECKING:
+    from nitrosim.backends.image import EnclaveImage
 
 _BACKLOG = 128
 _START_LOCK = "start.lock"
@@ -95,6 +98,24 @@ class Connection:
             raise _error(answer["code"], answer["message"])
         return answer, received[0] if received else None
 
+    def run(self, image: EnclaveImage, **fields: Any) -> tuple[Message, int]:
+        """Ask to start an enclave from `image`; return the answer and its console.
+
+        Raises as `request_with_fd`.
+        """
+        with _as_file(image.metadata) as fds:
+            answer, console = self.request_with_fd(
+                "run",
+                fds=fds,
+                operations=[(o.name, *o.arguments) for o in image.operations],
+                command=image.command,
+                environment=dict(image.environment),
+                pcrs={index: value.hex() for index, value in image.pcrs.items()},
+                **fields,
+            )
+        assert console is not None
+        return answer, console
+
     def wait_for_end(self) -> None:
         """Wait until the hypervisor has ended the connection."""
         with contextlib.suppress(ConnectionResetError):
@@ -111,6 +132,21 @@ class Connection:
             f"the hypervisor of this instance has ended, and every enclave with it{ending}",
             code="HYPERVISOR_GONE",
         )
+
+
+@contextlib.contextmanager
+def _as_file(text: str) -> Iterator[tuple[int, ...]]:
+    """Yield the descriptor of a file with a text, which a packet may have no room for."""
+    if not text:
+        yield ()
+        return
+    fd = os.memfd_create("nitrosim-text", os.MFD_CLOEXEC)
+    try:
+        os.write(fd, text.encode("utf-8", "replace"))
+        os.lseek(fd, 0, os.SEEK_SET)
+        yield (fd,)
+    finally:
+        os.close(fd)
 
 
 def _error(code: str, message: str) -> Exception:

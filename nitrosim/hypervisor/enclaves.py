@@ -24,6 +24,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from fake_nsm import EnclaveIdentity
 from nitrosim.hypervisor.console import Console
 from nitrosim.hypervisor.loop import Loop
 from nitrosim.hypervisor.network import Network
@@ -88,13 +89,14 @@ class Enclave:
         number: int,
         specification: Specification,
         side: Side,
-        module_id: str,
+        identity: EnclaveIdentity,
         nsm: NsmHandler,
     ) -> None:
         self.number = number
         self.specification = specification
         self.side = side
-        self.module_id = module_id
+        self.module_id = identity.module_id
+        self.enclave_id = identity.cli_enclave_id
         self.nsm = nsm
         self.state = State.STARTING
         self.console = Console(loop)
@@ -255,6 +257,7 @@ def describe(enclave: Enclave) -> dict[str, Any]:
         "number": enclave.number,
         "name": specification.name,
         "module_id": enclave.module_id,
+        "enclave_id": enclave.enclave_id,
         "pid": enclave.pid,
         "cid": enclave.side.cid,
         "cpu_count": specification.cpu_count,

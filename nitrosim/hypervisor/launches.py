@@ -3,13 +3,14 @@
 A client that starts enclaves as nitro-cli does asks twice: ``reserve`` lends it CPUs of the pool,
 then it looks at the image, and ``run`` lends memory and starts. So what is wrong is found in the
 order in which nitro-cli finds it, and of two clients that want the same CPUs one gets them. What is
-lent goes back when the enclave ends, or when the client leaves before.
+lent goes back when the enclave ends or does not start, or when the client leaves before ``run``.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import Final
@@ -89,16 +90,11 @@ class Launches:
             {"cpu_ids": self._allocator.cpu_ids, "memory_mib": self._allocator.memory_mib}
         )
 
-    def _borrow(self, client: Client, request: Message) -> Loan | None:
-        """Return what the client has reserved, with memory; None for one that has not."""
+    def _take_reserved(self, client: Client) -> Loan | None:
+        """Return what the client has reserved, no longer reserved; None for one that has not."""
         if client not in self._reserved:
             return None
-        loan, give_back = self._reserved[client]
-        self._allocator.lend_memory(
-            loan, int(request["memory_mib"]), pool_mib=int(request["memory_pool_mib"])
-        )
-        check_startable(loan)
-        self._reserved.pop(client)
+        loan, give_back = self._reserved.pop(client)
         client.forget(give_back)
         return loan
 
@@ -109,24 +105,22 @@ class Launches:
 
         A descriptor that comes with it is the file with the metadata of the image.
         """
-        description = Description(pcrs=image_pcrs(request), metadata=_read_and_close(fds))
-        cid = request.get("cid")
-        if cid is not None and cid not in _CIDS:
-            raise RequestError(
-                "ENCLAVE_CID", f"an enclave cannot have CID {cid}: expected 4 to {_CIDS[-1]}"
-            )
         with contextlib.ExitStack() as undo:
-            loan = self._borrow(client, request)
+            loan = self._take_reserved(client)
             if loan is not None:
                 undo.callback(self._allocator.give_back, loan)
+                self._allocator.lend_memory(
+                    loan, int(request["memory_mib"]), pool_mib=int(request["memory_pool_mib"])
+                )
+                check_startable(loan)
+            _check_paths(request)
+            description = Description(pcrs=image_pcrs(request), metadata=_read_and_close(fds))
             specification = self._specifications.read(request, self._names(), loan)
-            side = self._network.add_side(cid)
-            if side is None:
-                raise RequestError("ENCLAVE_CID", f"CID {cid} is taken by another enclave")
-            undo.callback(self._network.remove_side, side)
             booting = undo.enter_context(contextlib.ExitStack())
             if specification.boot:
                 booting.enter_context(self._ready_port())
+            side = self._new_side(request.get("cid"))
+            undo.callback(self._network.remove_side, side)
             enclave = self._new_enclave(specification, side)
 
             def started(failure: str) -> None:
@@ -145,6 +139,16 @@ class Launches:
             client.on_close.append(enclave.terminate)
             enclave.end_callbacks.append(lambda: client.forget(enclave.terminate))
 
+    def _new_side(self, cid: int | None) -> Side:
+        if cid is not None and cid not in _CIDS:
+            raise RequestError(
+                "ENCLAVE_CID", f"an enclave cannot have CID {cid}: expected 4 to {_CIDS[-1]}"
+            )
+        side = self._network.add_side(cid)
+        if side is None:
+            raise RequestError("ENCLAVE_CID", f"CID {cid} is taken by another enclave")
+        return side
+
     def _new_enclave(self, specification: Specification, side: Side) -> Enclave:
         identity = self._identity.new_enclave()
         number = self._next_number
@@ -156,7 +160,7 @@ class Launches:
             number=number,
             specification=specification,
             side=side,
-            module_id=identity.module_id,
+            identity=identity,
             nsm=self._identity.new_nsm(identity, dict(specification.pcrs)).handle,
         )
 
@@ -201,9 +205,23 @@ class Launches:
         os.close(console)
 
 
+def _check_paths(request: Message) -> None:
+    """Raise ValueError or TypeError for what is no path: it is used when the enclave runs."""
+    for name in ("sockets", "log"):
+        path = request.get(name)
+        if path is not None and b"\0" in os.fsencode(path):
+            raise ValueError(f"{name} has a NUL: {path!r}")
+
+
 def _read_and_close(fds: list[int]) -> str:
     """Return the text of the file that came with a request; "" if none did."""
     if not fds:
         return ""
+    # Nobody may make us wait, as a pipe would.
+    if not stat.S_ISREG(os.fstat(fds[0]).st_mode):
+        raise RequestError("PROTOCOL", "a run request comes with a file of metadata or nothing")
     with os.fdopen(fds.pop(), "rb") as file:
-        return file.read().decode("utf-8", "replace")
+        try:
+            return file.read().decode("utf-8", "replace")
+        except OSError as error:
+            raise RequestError("PROTOCOL", f"cannot read the metadata: {error}") from error

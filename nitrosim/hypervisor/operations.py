@@ -226,7 +226,8 @@ class HypervisorOperations:
         wanted = request["enclave"]
         pools = (self._enclaves, self._ended) if ended_too else (self._enclaves,)
         for enclave in (enclave for pool in pools for enclave in pool.values()):
-            if wanted in (enclave.number, enclave.specification.name, enclave.module_id):
+            names = (enclave.specification.name, enclave.module_id, enclave.enclave_id)
+            if wanted in (enclave.number, *names):
                 return enclave
         if isinstance(wanted, int) and (ended := self._ended.get(wanted)):
             raise RequestError(

@@ -3,7 +3,8 @@
 The standard library has no inotify, so three functions of the C library are called through
 ctypes. An event is 16 bytes (watch, mask, cookie, length of the name, all 32 bits) and the name,
 padded with NULs to its length. IN_DELETE is the end of a name, IN_MOVED_FROM its change; the watch
-itself ends, with IN_IGNORED, when its directory is gone.
+itself ends, with IN_IGNORED, when its directory is gone. A directory that is watched twice, under
+whatever path, has one watch with one number: so files are known here by that number and their name.
 """
 
 from __future__ import annotations
@@ -37,8 +38,8 @@ class Removals:
         self._fd = self._checked(
             self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK), "inotify_init1"
         )
-        self._directories: dict[int, Path] = {}
-        self._callbacks: dict[Path, Callable[[], None]] = {}
+        self._watches: dict[Path, int] = {}
+        self._callbacks: dict[int, dict[bytes, Callable[[], None]]] = {}
         loop.watch(self._fd, lambda _events: self._read())
 
     def watch(self, file: Path, callback: Callable[[], None]) -> None:
@@ -53,20 +54,19 @@ class Removals:
             self._libc.inotify_add_watch(self._fd, os.fsencode(file.parent), mask),
             "inotify_add_watch",
         )
-        # Watching a directory twice gives the same number.
-        self._directories[watch] = file.parent
-        self._callbacks[file] = callback
+        self._watches[file] = watch
+        self._callbacks.setdefault(watch, {})[os.fsencode(file.name)] = callback
 
     def forget(self, file: Path) -> None:
         """Take back :meth:`watch`; unknown files are ignored."""
-        self._callbacks.pop(file, None)
-        if any(other.parent == file.parent for other in self._callbacks):
+        watch = self._watches.pop(file, None)
+        if watch is None or watch not in self._callbacks:
             return
-        for watch, directory in list(self._directories.items()):
-            if directory == file.parent:
-                del self._directories[watch]
-                # Fails when the directory itself is gone, and the watch with it.
-                self._libc.inotify_rm_watch(self._fd, watch)
+        self._callbacks[watch].pop(os.fsencode(file.name), None)
+        if watch not in self._watches.values():
+            del self._callbacks[watch]
+            # Fails when the directory itself is gone, and the watch with it.
+            self._libc.inotify_rm_watch(self._fd, watch)
 
     def close(self) -> None:
         """Stop."""
@@ -81,13 +81,10 @@ class Removals:
             at += _EVENT.size
             name = data[at : at + length].rstrip(b"\0")
             at += length
-            directory = self._directories.get(watch)
-            if directory is None:
-                continue
             if mask & _IGNORED:
-                del self._directories[watch]
+                self._callbacks.pop(watch, None)
                 continue
-            callback = self._callbacks.pop(directory / os.fsdecode(name), None)
+            callback = self._callbacks.get(watch, {}).pop(name, None)
             if callback is not None:
                 callback()
 

@@ -138,31 +138,18 @@ def _run(
     connection: Connection,
     image: EnclaveImage,
 ) -> tuple[dict[str, Any], int]:
-    metadata = os.memfd_create("nitro-cli-metadata", os.MFD_CLOEXEC)
-    try:
-        os.write(metadata, image.metadata.encode("utf-8", "replace"))
-        os.lseek(metadata, 0, os.SEEK_SET)
-        answer, console = connection.request_with_fd(
-            "run",
-            fds=(metadata,),
-            name=settings.enclave_name or image.name,
-            cid=settings.enclave_cid,
-            memory_mib=settings.memory_mib,
-            memory_pool_mib=pool.memory_mib,
-            debug_mode=settings.debug_mode,
-            detach=True,
-            boot=True,
-            sockets=os.path.abspath(context.environment.sockets()),
-            log=os.path.abspath(context.log.path),
-            operations=[(o.name, *o.arguments) for o in image.operations],
-            command=image.command,
-            environment=dict(image.environment),
-            pcrs={index: value.hex() for index, value in image.pcrs.items()},
-        )
-    finally:
-        os.close(metadata)
-    assert console is not None
-    return answer, console
+    return connection.run(
+        image,
+        name=settings.enclave_name or image.name,
+        cid=settings.enclave_cid,
+        memory_mib=settings.memory_mib,
+        memory_pool_mib=pool.memory_mib,
+        debug_mode=settings.debug_mode,
+        detach=True,
+        boot=True,
+        sockets=os.path.abspath(context.environment.sockets()),
+        log=os.path.abspath(context.log.path),
+    )
 
 
 def _size(path: str) -> int:

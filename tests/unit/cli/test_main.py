@@ -338,14 +338,3 @@ def test_compat_prints_the_same_rows_in_three_forms(capsys):
         line[: line.index("|", 1) + 1] for line in markdown
     ]
     assert {"call", "subject", "support", "note"} == set(rows[0])
-
-
-@pytest.mark.parametrize(
-    ("module_id", "expected"),
-    [
-        ("i-0123456789abcdef0-enc01a205ec48ceda31", "i-0123456789abcdef0-enc1a205ec48ceda31"),
-        ("i-0123456789abcdef0-enc11a205ec48ceda31", "i-0123456789abcdef0-enc11a205ec48ceda31"),
-    ],
-)
-def test_enclave_id_has_no_leading_zeros(module_id, expected):
-    assert expected == run.cli_enclave_id(module_id)
