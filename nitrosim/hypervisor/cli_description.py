@@ -65,4 +65,4 @@ def described(
     if with_metadata and description.metadata:
         # Text into text, because numbers of the metadata shall look as they do in the image.
         text = text.removesuffix("\n}") + "," + description.metadata.removeprefix("{")
-    return text.encode("utf-8", "surrogateescape")
+    return text.encode("utf-8", "replace")

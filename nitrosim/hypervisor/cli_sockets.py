@@ -45,6 +45,9 @@ _log = logging.getLogger(__name__)
 _LONGEST_REQUEST: Final = 4096
 _LONGEST_INLINE: Final = 64 * 1024
 _BACKLOG: Final = 128
+_MOST_SILENT: Final = 64
+"""Connections to one socket that may be open without a request: who comes later closes others."""
+
 _CREDENTIALS: Final = struct.Struct("=iii")  # struct ucred: pid, uid, gid
 
 
@@ -72,14 +75,17 @@ class CliSockets:
             raise RequestError(
                 "ENCLAVE_SOCKET", f"cannot make the socket {path}: {error.strerror or error}"
             ) from error
+        silent: dict[_Asked, None] = {}
         self._loop.watch(
-            listener.fileno(), lambda _events: self._accept(listener, enclave, description)
+            listener.fileno(), lambda _events: self._accept(listener, enclave, description, silent)
         )
         self._watch_removal(path, enclave)
 
         def end() -> None:
             if self._removals is not None:
                 self._removals.forget(path)
+            for asked in list(silent):
+                asked.close()
             self._loop.forget(listener.fileno())
             listener.close()
             with contextlib.suppress(OSError):
@@ -98,38 +104,57 @@ class CliSockets:
         except OSError as error:
             _log.warning("removing %s will not end its enclave: %s", path, error)
 
-    def _accept(self, listener: socket.socket, enclave: Enclave, description: Description) -> None:
+    def _accept(
+        self,
+        listener: socket.socket,
+        enclave: Enclave,
+        description: Description,
+        silent: dict[_Asked, None],
+    ) -> None:
         try:
             connection, _address = listener.accept()
         except BlockingIOError:
             return
         connection.setblocking(False)
-        asked = _Asked(self._loop, connection, enclave, description)
+        asked = _Asked(self._loop, connection, enclave, description, silent)
         self._loop.watch(connection.fileno(), lambda _events: asked.read())
+        if len(silent) > _MOST_SILENT:
+            next(iter(silent)).close()
 
 
 class _Asked:
-    """One connection, from its request to its answer."""
+    """One connection, from its request to its answer; among the `silent` ones before."""
 
     def __init__(
-        self, loop: Loop, connection: socket.socket, enclave: Enclave, description: Description
+        self,
+        loop: Loop,
+        connection: socket.socket,
+        enclave: Enclave,
+        description: Description,
+        silent: dict[_Asked, None],
     ) -> None:
         self._loop = loop
         self._connection = connection
         self._enclave = enclave
         self._description = description
+        self._silent = silent
+        silent[self] = None
 
     def read(self) -> None:
         """Take the request, or see that there will be none."""
         try:
-            request = self._connection.recv(_LONGEST_REQUEST)
+            request = self._connection.recv(_LONGEST_REQUEST + 1)
         except BlockingIOError:
             return
         except OSError as error:
             _log.info("a request was lost: %s", error)
             request = b""
         if not request:
-            self._close()
+            self.close()
+            return
+        self._silent.pop(self, None)
+        if len(request) > _LONGEST_REQUEST:
+            self._answer(b"PROTOCOL", b"a request has at most %d bytes" % _LONGEST_REQUEST)
             return
         operation, *arguments = request.split(b"\0")
         known: dict[bytes, Callable[[list[bytes]], None]] = {
@@ -188,7 +213,7 @@ class _Asked:
         os.close(reader)
 
     def _identity(self) -> tuple[bytes, bytes]:
-        name = self._enclave.specification.name.encode("utf-8", "surrogateescape")
+        name = self._enclave.specification.name.encode("utf-8", "replace")
         return self._enclave.enclave_id.encode(), name
 
     def _answer(self, *fields: bytes, fd: int | None = None) -> None:
@@ -196,9 +221,11 @@ class _Asked:
             socket.send_fds(self._connection, [b"\0".join(fields)], () if fd is None else (fd,))
         except OSError as error:
             _log.info("an answer found nobody: %s", error)
-        self._close()
+        self.close()
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """End the connection, answered or not."""
+        self._silent.pop(self, None)
         if self._connection.fileno() >= 0:
             self._loop.forget(self._connection.fileno())
             self._connection.close()
