@@ -4,6 +4,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,22 @@ def test_detached_enclaves_of_the_same_command_get_names_of_their_own(nitrosim, 
     assert ["cat", "cat_1"] == names
     for name in names:
         instance.enclave(name).terminate()
+
+
+def test_detached_enclave_is_found_by_nitro_cli(nitrosim, home):
+    printed = json.loads(nitrosim("run", "--detach", "--name", "seen", "--", "cat").stdout)
+
+    def nitro_cli(*words):
+        command = [sys.executable, "-m", "nitrosim.cli.nitro_cli.main", *words]
+        done = subprocess.run(command, cwd=home, capture_output=True, text=True, check=True)
+        return json.loads(done.stdout)
+
+    found = {enclave["EnclaveName"]: enclave for enclave in nitro_cli("describe-enclaves")}
+    assert printed.items() <= found["seen"].items()
+    assert "RUNNING" == found["seen"]["State"]
+    ended = nitro_cli("terminate-enclave", "--enclave-id", printed["EnclaveID"])
+    assert ended["Terminated"]
+    assert "seen" not in str(nitro_cli("describe-enclaves"))
 
 
 def test_debug_mode_zeroes_the_measurements_in_documents(nitrosim, instance):
