@@ -136,11 +136,17 @@ def _interval(entry: str) -> Iterator[int]:
     from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
 
     ends = entry.split("-")
-    if not all(end.isascii() and end.isdigit() and int(end) < _MOST_CPUS for end in ends):
+    if not all(map(_is_cpu, ends)):
         raise _malformed(ErrorCode.MALFORMED_CPU_ID, entry)
     if len(ends) > len("ab") or int(ends[0]) > int(ends[-1]):
         raise _malformed(ErrorCode.CPU, entry)
     yield from range(int(ends[0]), int(ends[-1]) + 1)
+
+
+def _is_cpu(text: str) -> bool:
+    # Python converts no number of thousands of digits.
+    short = len(text) <= len(str(_MOST_CPUS))
+    return text.isascii() and text.isdigit() and short and int(text) < _MOST_CPUS
 
 
 def _cores(count: int, path: str) -> tuple[tuple[int, ...], ...]:

@@ -27,6 +27,7 @@ _PATIENCE_S: Final = 3.0
 _TERMINATION_PATIENCE_S: Final = 60.0
 _LONGEST_ANSWER: Final = 1 << 17
 _LONGEST_PATH: Final = 107
+_LONGEST_SLOT: Final = 16
 _SUFFIX: Final = ".sock"
 _DESCRIPTOR_BYTES: Final = 4
 
@@ -103,7 +104,7 @@ def process_by_id(context: Context, enclave_id: str, *, action: str) -> str:
 
     """
     _instance, separator, slot = enclave_id.rpartition("-enc")
-    if not separator or not slot or "/" in slot or "\0" in slot:
+    if not separator or not 0 < len(slot) <= _LONGEST_SLOT or "/" in slot or "\0" in slot:
         raise unknown_enclave(enclave_id, action)
     return os.path.join(context.environment.sockets(), f"{slot}{_SUFFIX}")
 
