@@ -11,6 +11,7 @@ from generated import main
 
 from nitrosim.attestation.errors import Code
 from nitrosim.attestation.steps import STEPS
+from nitrosim.builder import BuildCode
 from nitrosim.cli.main import main as nitrosim
 from nitrosim.cli.nitro_cli.codes import ErrorCode
 from nitrosim.eif.cpio_errors import CpioCode
@@ -48,6 +49,11 @@ def _image_errors() -> str:
     return "\n".join(["| code | meaning |", "|---|---|", *rows])
 
 
+def _build_errors() -> str:
+    rows = [f"| `{code.name}` | {code.meaning} |" for code in BuildCode]
+    return "\n".join(["| code | meaning |", "|---|---|", *rows])
+
+
 def _nitro_cli_errors() -> str:
     rows = [f"| `{code.code}` | {code.title} |" for code in ErrorCode]
     return "\n".join(["| code | headline |", "|---|---|", *rows])
@@ -60,6 +66,7 @@ if __name__ == "__main__":
         "verify.md": _steps(),
         "eif.md": _eif_errors(),
         "images.md": _image_errors(),
+        "build.md": _build_errors(),
         "nitro-cli.md": _nitro_cli_errors(),
     }
     sys.exit(main(pages, description=__doc__))

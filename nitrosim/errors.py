@@ -9,6 +9,7 @@
     |   `-- EnclaveTimeoutError   what was waited for did not happen in time
     |-- EifError                  in nitrosim.eif.errors: an Enclave Image File
     |-- ImageError                in nitrosim.images.errors: a container image
+    |-- BuildError                in nitrosim.builder.errors: an Enclave Image File is not built
     `-- AttestationError          in nitrosim.attestation.errors, which imports nothing of ours
 
 A message says what failed, what was got and expected, and what to do. The code

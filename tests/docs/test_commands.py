@@ -9,7 +9,8 @@ instance of their own:
 - ```` ```python ````: a program; it must succeed.
 
 Directory, variables and exit status live from block to block. What cannot be run here has
-``<!-- not run: REASON -->`` before it.
+``<!-- not run: REASON -->`` before it; what needs more than an enclave does,
+``<!-- needs: docker -->``, and is run where that is there.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 _BLOCK = re.compile(
-    r"(?:^<!-- not run: (?P<reason>[^>]*) -->\n)?"
+    r"(?:^<!-- not run: (?P<reason>[^>]*) -->\n|^<!-- needs: (?P<feature>[a-z]+) -->\n)?"
     r"^```(?P<kind>sh|console|python)\n(?P<text>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
@@ -53,6 +54,7 @@ class Block:
     kind: str
     text: str
     reason: str | None
+    feature: str | None
 
 
 def pages() -> list[Path]:
@@ -65,8 +67,8 @@ def pages() -> list[Path]:
 def blocks_of(page: Path) -> list[Block]:
     text = page.read_text("utf-8")
     return [
-        Block(page, text.count("\n", 0, m.start("text")), m["kind"], m["text"], m["reason"])
-        for m in _BLOCK.finditer(text)
+        Block(page=page, line=text.count("\n", 0, match.start("text")), **match.groupdict())
+        for match in _BLOCK.finditer(text)
     ]
 
 
@@ -125,6 +127,8 @@ def shell(tmp_path):
         "NITROSIM_INSTANCE": f"docs-{os.getpid()}",
         "TMPDIR": str(tmp_path),
     }
+    if "DOCKER_HOST" in os.environ:
+        environment["DOCKER_HOST"] = os.environ["DOCKER_HOST"]
     # Short: an AF_UNIX address has little room.
     with tempfile.TemporaryDirectory(prefix="n", dir="/tmp") as runtime:
         environment["XDG_RUNTIME_DIR"] = runtime
@@ -133,18 +137,26 @@ def shell(tmp_path):
 
 
 def runnable_pages():
+    """Yield every page with the features that it may use: with none, and with all that it needs."""
     for page in pages():
-        if any(block.reason is None for block in blocks_of(page)):
-            marks = [pytest.mark.needs("userns")]
-            if "socat" in page.read_text("utf-8"):
-                marks.append(pytest.mark.needs("socat"))
-            yield pytest.param(page, id=str(page.relative_to(REPOSITORY)), marks=marks)
+        blocks = [block for block in blocks_of(page) if block.reason is None]
+        if not blocks:
+            continue
+        name = str(page.relative_to(REPOSITORY))
+        marks = [pytest.mark.needs("userns")]
+        if "socat" in page.read_text("utf-8"):
+            marks.append(pytest.mark.needs("socat"))
+        yield pytest.param(page, set(), id=name, marks=marks)
+        features = {block.feature for block in blocks} - {None}
+        if features:
+            needs = [*marks, pytest.mark.needs(*sorted(features))]
+            yield pytest.param(page, features, id="-".join([name, *sorted(features)]), marks=needs)
 
 
-@pytest.mark.parametrize("page", list(runnable_pages()))
-def test_commands_of_page_do_what_it_says(page, shell, tmp_path):
+@pytest.mark.parametrize(("page", "features"), list(runnable_pages()))
+def test_commands_of_page_do_what_it_says(page, features, shell, tmp_path):
     for block in blocks_of(page):
-        if block.reason is not None:
+        if block.reason is not None or block.feature not in {None, *features}:
             continue
         where = f"{page.relative_to(REPOSITORY)}:{block.line}"
         if block.kind == "sh":
