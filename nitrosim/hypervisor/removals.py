@@ -33,7 +33,6 @@ class Removals:
     """
 
     def __init__(self, loop: Loop) -> None:
-        self._loop = loop
         self._libc = ctypes.CDLL(None, use_errno=True)
         self._fd = self._checked(
             self._libc.inotify_init1(os.O_CLOEXEC | os.O_NONBLOCK), "inotify_init1"
@@ -67,11 +66,6 @@ class Removals:
             del self._callbacks[watch]
             # Fails when the directory itself is gone, and the watch with it.
             self._libc.inotify_rm_watch(self._fd, watch)
-
-    def close(self) -> None:
-        """Stop."""
-        self._loop.forget(self._fd)
-        os.close(self._fd)
 
     def _read(self) -> None:
         data = os.read(self._fd, _READ_SIZE)
