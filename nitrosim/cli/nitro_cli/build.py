@@ -138,6 +138,8 @@ def _open_image(
         else:
             print("Using the locally available Docker image...", file=sys.stderr)
     with _reported(ErrorCode.EIF_BUILDING, "Failed to create EIF image"):
+        # ASSUMPTION: DockerInfo in the metadata is all that the engine says of the image; nitro-cli
+        # takes it through a library that may know fewer fields, and nobody has compared.
         inspected = engine.inspect(reference) or {}
         root = engine.open(reference, spool=artifacts)
         return opened.enter_context(root), inspected

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from nitrosim.builder import Labels
+from nitrosim.eif import PemSigner
 from nitrosim.images import open_directory
 
 CONFIG = "#\n# Automatically generated file; DO NOT EDIT.\n# Linux/x86_64 4.14.256-209 Kernel\n"
@@ -54,3 +59,38 @@ def labels() -> Labels:
         docker_info={"Id": "sha256:00"},
         custom={"b": 1, "a": [None]},
     )
+
+
+class Repeating:
+    """A signer that remembers what it has signed, so that it always signs the same."""
+
+    def __init__(self, signer: PemSigner) -> None:
+        self._signer = signer
+        self._signed: dict[bytes, bytes] = {}
+        self.certificate = signer.certificate
+        self.algorithm = signer.algorithm
+
+    def sign(self, message: bytes) -> bytes:
+        if message not in self._signed:
+            self._signed[message] = self._signer.sign(message)
+        return self._signed[message]
+
+
+@pytest.fixture
+def signer() -> Repeating:
+    """Return a signer that is deterministic whatever the cryptography library can do."""
+    key = ec.generate_private_key(ec.SECP384R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "signer")])
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(dt.datetime(2024, 1, 1, tzinfo=dt.UTC))
+        .not_valid_after(dt.datetime(2034, 1, 1, tzinfo=dt.UTC))
+        .sign(key, hashes.SHA384())
+    )
+    encoding, form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8
+    private = key.private_bytes(encoding, form, serialization.NoEncryption())
+    return Repeating(PemSigner(certificate.public_bytes(encoding), private))

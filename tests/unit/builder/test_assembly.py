@@ -105,6 +105,22 @@ def test_time_and_labels_change_the_bytes_and_no_pcr(root, blob_folder, labels, 
     assert before != output.read_bytes()
 
 
+def test_signed_image_is_the_same_bytes_if_the_signer_is_deterministic(
+    root, blob_folder, labels, output, signer
+):
+    images = []
+    for _ in range(2):
+        measured = build_eif(
+            output, root=root, blobs=find_blobs(blob_folder), labels=labels, signer=signer
+        )
+        images.append(output.read_bytes())
+
+    assert images[0] == images[1]
+    with Eif.open(output, check="boot") as eif:
+        assert measured == eif.measure()
+        assert eif.is_signed
+
+
 def test_placeholders_leave_pcr2_as_it_is(root, blob_folder, labels, output):
     real = build_eif(output, root=root, blobs=find_blobs(blob_folder), labels=labels)
     placeholder = build_eif(output, root=root, blobs=find_blobs(NOWHERE), labels=labels)

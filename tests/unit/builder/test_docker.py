@@ -10,6 +10,7 @@ import json
 import os
 import subprocess
 import uuid
+from pathlib import Path
 
 import pytest
 
@@ -118,8 +119,7 @@ def test_a_dockerfile_is_built_and_described_as_the_engine_does(measured, place,
 
 @pytest.mark.usefixtures("place")
 def test_a_dockerfile_that_fails_is_e49(capsys, tag):
-    with open("context/Dockerfile", "a", encoding="utf-8") as file:  # noqa: PTH123 - the folder is ours
-        file.write("COPY nothing /\n")
+    Path("context/Dockerfile").write_text("FROM scratch\nCOPY nothing /\n")
 
     arguments = ("--docker-uri", tag, "--output-file", "out.eif", "--docker-dir", "context")
     status = nitro_cli(("build-enclave", *arguments))
