@@ -7,9 +7,7 @@ import datetime as dt
 import functools
 import json
 import os
-import socket
 import tempfile
-import threading
 from pathlib import Path
 
 import pytest
@@ -18,6 +16,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from enclave_process import EnclaveProcess, answers_of
+from fake_hypervisor import FakeHypervisor
+from nitrosim.backends.image import EnclaveImage
+from nitrosim.cli.nitro_cli import allocator
+from nitrosim.cli.nitro_cli import run as run_module
 from nitrosim.cli.nitro_cli.context import Context
 from nitrosim.cli.nitro_cli.environment import Environment
 from nitrosim.cli.nitro_cli.log import Log
@@ -126,59 +129,6 @@ def make_context(make_machine, sockets, logs):
         yield make
 
 
-class FakeProcess:
-    """The process of an enclave: it answers as it was told to, and notes what it was asked.
-
-    `answers` has by operation what to send, with a descriptor or without; b"" is a connection that
-    ends without an answer. A process without answers never says anything.
-    """
-
-    def __init__(self, path, answers):
-        self.asked = []
-        self._answers = answers
-        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        self._listener.bind(str(path))
-        self._listener.listen()
-        self._thread = threading.Thread(target=self._serve)
-        if answers is not None:
-            self._thread.start()
-
-    def _serve(self):
-        while True:
-            try:
-                connection, _address = self._listener.accept()
-            except OSError:
-                return
-            with connection:
-                operation, *arguments = connection.recv(4096).decode().split("\0")
-                self.asked.append((operation, *arguments))
-                answer, *fds = self._answers.get(operation, (b"PROTOCOL\0no such request",))
-                if answer:
-                    socket.send_fds(connection, [answer], fds)
-
-    def end(self):
-        """Answer no more; the file of the socket stays."""
-        if self._thread.is_alive():
-            self._listener.shutdown(socket.SHUT_RDWR)
-            self._thread.join()
-        self._listener.close()
-
-
-def _answers(slot, *, name=None, facts=None, console=None):
-    """Return what the process of an enclave in good order answers."""
-    name, enclave_id = name or f"e{slot}", f"i-0-enc{slot}"
-    facts = facts or {"EnclaveName": name, "CPUIDs": [1, 5]}
-    answers = {
-        "name": (f"ok\0{enclave_id}\0{name}".encode(),),
-        "describe": (b"ok\0" + json.dumps(facts, indent=2, ensure_ascii=False).encode(),),
-        "terminate": (f"ok\0{enclave_id}\0{name}".encode(),),
-        "console": (b"NO_CONSOLE\0the enclave does not run in debug mode",),
-    }
-    if console is not None:
-        answers["console"] = (b"ok\x0016", console)
-    return answers
-
-
 @pytest.fixture
 def start_process(sockets):
     """Return a function that starts the process of an enclave.
@@ -189,8 +139,8 @@ def start_process(sockets):
     with contextlib.ExitStack() as processes:
 
         def start(slot, *, silent=False, answers=None, **differences):
-            told = {**_answers(slot, **differences), **(answers or {})}
-            process = FakeProcess(sockets / f"{slot}.sock", None if silent else told)
+            told = {**answers_of(slot, **differences), **(answers or {})}
+            process = EnclaveProcess(sockets / f"{slot}.sock", None if silent else told)
             processes.callback(process.end)
             return process
 
@@ -212,3 +162,88 @@ def pipe():
             return reader
 
         yield make
+
+
+@pytest.fixture
+def hypervisor(monkeypatch):
+    """Return a hypervisor that nitro-cli connects to; it notes the instance."""
+    fake = FakeHypervisor()
+
+    def connect(places):
+        fake.closed = False
+        fake.instance = places.runtime.name
+        return fake
+
+    monkeypatch.setattr("nitrosim.hypervisor.client.connect_or_start", connect)
+    return fake
+
+
+@pytest.fixture
+def images(monkeypatch):
+    """Return the images that can be run, by path; an error is raised instead."""
+    known = {}
+
+    def image_to_run(path):
+        image = known[path]
+        if isinstance(image, Exception):
+            raise image
+        return image
+
+    monkeypatch.setattr(run_module, "image_to_run", image_to_run)
+    return known
+
+
+@pytest.fixture
+def image(tmp_path, images):
+    """Return the path of an image of 3 MiB and one byte."""
+    path = tmp_path / "app.eif"
+    path.write_bytes(bytes((3 << 20) + 1))
+    images[str(path)] = EnclaveImage(
+        name="app", operations=(), command=("/bin/app",), environment={}, pcrs={}
+    )
+    return str(path)
+
+
+@pytest.fixture
+def pool(tmp_path, monkeypatch):
+    """Return the path of the file of the allocator; it has CPUs 1, 2, 5 and 6."""
+    monkeypatch.setattr(allocator, "_THREADS", 2)
+    path = tmp_path / "allocator.yaml"
+    path.write_text("---\nmemory_mib: 1024\ncpu_count: 4\n")
+    return path
+
+
+@pytest.fixture
+def call(nitro_cli, tmp_path, pool, image, hypervisor):  # noqa: ARG001 - the hypervisor is there
+    """Return a function that runs run-enclave; what is not given is in order."""
+
+    def call(*words, eif=image, memory="512", cpus=("--cpu-count", "2"), **variables):
+        (tmp_path / "sockets").mkdir(exist_ok=True)
+        return nitro_cli(
+            *("run-enclave", "--eif-path", eif, "--memory", memory, *cpus, *words),
+            **{
+                "NITRO_CLI_SOCKETS_PATH": str(tmp_path / "sockets"),
+                "NITROSIM_ALLOCATOR": str(pool),
+                **variables,
+            },
+        )
+
+    return call
+
+
+@pytest.fixture
+def configured(nitro_cli, tmp_path, pool, image, hypervisor):  # noqa: ARG001 - as above
+    """Return a function that runs run-enclave with ``--config``; None leaves a key out."""
+
+    def call(*words, **differences):
+        (tmp_path / "sockets").mkdir(exist_ok=True)
+        settings = {"eif_path": image, "memory_mib": 512, "cpu_count": 2, **differences}
+        kept = {key: value for key, value in settings.items() if value is not None}
+        (tmp_path / "config.json").write_text(json.dumps(kept))
+        return nitro_cli(
+            *("run-enclave", "--config", str(tmp_path / "config.json"), *words),
+            NITRO_CLI_SOCKETS_PATH=str(tmp_path / "sockets"),
+            NITROSIM_ALLOCATOR=str(pool),
+        )
+
+    return call

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import socket
 from pathlib import Path
 
@@ -115,7 +114,7 @@ def test_after_the_others_come_those_that_do_not_answer_and_e39(call, start_proc
     assert ["E39"] == codes(errors)
 
 
-def test_directory_of_sockets_that_is_missing_is_e07(call, tmp_path, nitro_cli):
+def test_directory_of_sockets_that_is_missing_is_e07(nitro_cli, tmp_path):
     status, output, errors = nitro_cli(
         "describe-enclaves", NITRO_CLI_SOCKETS_PATH=str(tmp_path / "missing"), BACKTRACE="1"
     )
@@ -210,7 +209,7 @@ def test_of_all_enclaves_those_are_shown_that_have_ended_before_e39(call, start_
     assert ["Successfully terminated enclave i-0-enc2.", "Failed connections: 2"] == (
         errors.splitlines()[:2]
     )
-    assert ["1.sock", "2.sock", "4.sock"] == sorted(os.listdir(sockets))
+    assert ["1.sock", "2.sock", "4.sock"] == sorted(path.name for path in sockets.iterdir())
 
 
 @pytest.mark.parametrize("words", [("--all",), ("--enclave-name", "n")])

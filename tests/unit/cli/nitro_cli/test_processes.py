@@ -36,6 +36,10 @@ def short_patience(monkeypatch):
     monkeypatch.setattr(module, "_PATIENCE_S", 0.01)
 
 
+def open_descriptors():
+    return len([*Path("/proc/self/fd").iterdir()])
+
+
 def failure(function, *arguments):
     with pytest.raises(CommandError) as caught:
         function(*arguments, action="Test")
@@ -155,7 +159,7 @@ def test_answer_as_long_as_the_hypervisor_sends_them_arrives_whole(start_process
 def test_refusal_has_a_code_and_a_text(start_process, sockets):
     start_process("1", answers={"x": (b"NOT_OWNER\0user 1 may not\0do that",)})
 
-    with pytest.raises(RefusedError, match="^user 1 may not do that$") as caught:
+    with pytest.raises(RefusedError, match=r"^user 1 may not do that$") as caught:
         ask(str(sockets / "1.sock"), "x")
 
     assert "NOT_OWNER" == caught.value.code
@@ -245,10 +249,10 @@ def test_path_longer_than_an_address_is_reached(start_process, sockets):
 
     assert "e1" == ask(str(folder / "1.sock"), "name").text(1)
     process.end()
-    before = len(os.listdir("/proc/self/fd"))
+    before = open_descriptors()
     with pytest.raises(GoneError):
         ask(str(folder / "1.sock"), "name")
-    assert before == len(os.listdir("/proc/self/fd"))
+    assert before == open_descriptors()
     assert [] == [*folder.iterdir()]
 
 
