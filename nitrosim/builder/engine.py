@@ -249,9 +249,11 @@ def _follow(
         text = event.get(key)
         if "error" in event:
             failure = failure or code(f"{what}: {str(event['error']).strip()}")
-        elif tell is not None and isinstance(text, str):
+        # How far a layer has come is reported many times a second.
+        elif tell is not None and isinstance(text, str) and not event.get("progressDetail"):
+            layer = f"{event['id']}: " if "id" in event else ""
             for line in text.splitlines():
                 if line.strip():
-                    tell(one_line(line))
+                    tell(one_line(layer + line))
     if failure is not None:
         raise failure

@@ -129,7 +129,16 @@ class _Handler(BaseHTTPRequestHandler):
         engine.credentials.append(self.headers.get("X-Registry-Auth"))
         if name in engine.registry:
             engine.images[name] = engine.registry[name]
-            self._events({"status": f"Pulling from {name}"}, {"status": "Download complete"})
+            self._events(
+                {"status": f"Pulling from {name}"},
+                {"status": "Pulling fs layer", "progressDetail": {}, "id": "0a1b"},
+                {
+                    "status": "Downloading",
+                    "progressDetail": {"current": 1, "total": 2},
+                    "id": "0a1b",
+                },
+                {"status": "Pull complete", "progressDetail": {}, "id": "0a1b"},
+            )
         else:
             self._events({"status": "Pulling"}, {"error": "manifest unknown"})
 

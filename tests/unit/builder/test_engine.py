@@ -112,7 +112,11 @@ def test_image_is_pulled_with_progress(docker, engine):
 
     engine.pull("here/hello:v1", tell=told.append)
 
-    assert ["Pulling from here/hello:v1", "Download complete"] == told
+    assert [
+        "Pulling from here/hello:v1",
+        "0a1b: Pulling fs layer",
+        "0a1b: Pull complete",
+    ] == told
     assert engine.inspect("here/hello:v1") is not None
 
 
@@ -230,4 +234,4 @@ def test_lines_of_an_engine_are_printable(docker, engine):
 
     engine.pull("hello:\x1b", tell=told.append)
 
-    assert ["Pulling from hello:\\x1b", "Download complete"] == told
+    assert "Pulling from hello:\\x1b" == told[0]
