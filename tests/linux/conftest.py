@@ -14,6 +14,7 @@ import select
 import shutil
 import socket
 import sys
+import tempfile
 import threading
 from collections import Counter
 from pathlib import Path
@@ -22,6 +23,7 @@ from typing import TYPE_CHECKING, ClassVar
 import pytest
 
 from nitrosim.backends.command import image_from_command
+from nitrosim.enclave import Enclave
 from nitrosim.hypervisor.client import Connection
 from nitrosim.hypervisor.control import Client, ControlServer
 from nitrosim.hypervisor.identity import load_or_create
@@ -115,6 +117,52 @@ def run_parent(instance: Instance) -> Iterator[Callable]:
             return started
 
         yield run
+
+
+@pytest.fixture
+def sockets() -> Iterator[Path]:
+    """Give a directory for sockets as nitro-cli has one: everybody may enter."""
+    with tempfile.TemporaryDirectory(prefix="n", dir="/tmp") as directory:
+        Path(directory).chmod(0o755)
+        yield Path(directory)
+
+
+@pytest.fixture
+def boot(instance: Instance, sockets: Path, keep_enclave: Callable) -> Callable:
+    """Start enclaves as nitro-cli does: CPUs are lent, and it is enough that init runs."""
+
+    def boot(image, *, on=None, cores=((1, 5), (2, 6), (3, 7)), **fields):
+        asked_for = {"cpu_count": 2} if "cpu_ids" not in fields else {}
+        asked_for |= {key: fields.pop(key) for key in ("cpu_count", "cpu_ids") if key in fields}
+        request = {
+            "name": image.name,
+            "cid": None,
+            "memory_mib": 64,
+            "memory_pool_mib": 4096,
+            "debug_mode": False,
+            "detach": True,
+            "boot": True,
+            "sockets": str(sockets),
+        }
+        on = on or instance
+        with on._asking() as ask:
+            ask.request("reserve", cores=cores, **asked_for)
+            answer, console = ask.run(image, **(request | fields))
+        return keep_enclave(Enclave(on._asking, answer["enclave"], console))
+
+    return boot
+
+
+@pytest.fixture
+def lent(instance: Instance) -> Callable:
+    """Return the function that says what is lent, when all has been seen that has happened."""
+
+    def lent():
+        # The end of a connection may be found in the same round as a request, and after it.
+        answer = [instance._owner.request("lent") for _ in range(2)][-1]
+        return {name: answer[name] for name in ("cpu_ids", "memory_mib")}
+
+    return lent
 
 
 @pytest.fixture

@@ -20,11 +20,14 @@ static void bind_to_cpus(void)
 }
 
 /* Pid 1 ignores signals that it has no handler for. On hardware, SIGTERM for the process that
- * nitro-cli calls ProcessID ends the enclave. */
-static void end_by_signal(int number)
+ * nitro-cli calls ProcessID ends the enclave; but what programs inside send to init does nothing.
+ * Who is not inside has no process id there: the kernel says 0. */
+static void end_by_signal(int number, siginfo_t *from, void *context)
 {
 	(void)number;
-	_exit(0);
+	(void)context;
+	if (from->si_pid == 0)
+		_exit(0);
 }
 
 /* init: reap everything; when the command ends, say how, and end the enclave with it. */
@@ -33,7 +36,8 @@ static void __attribute__((noreturn)) run_init(char **command)
 	char line[32];
 	int status;
 	int console = open_console();
-	signal(SIGTERM, end_by_signal);
+	struct sigaction action = { .sa_sigaction = end_by_signal, .sa_flags = SA_SIGINFO | SA_RESTART };
+	sigaction(SIGTERM, &action, NULL);
 	/* Nothing is copied for a process that only executes another program. Until it has, it works
 	 * in our memory, and we stand still. */
 	pid_t program = vfork();
