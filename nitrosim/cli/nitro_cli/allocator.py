@@ -192,9 +192,10 @@ def _malformed(reason: ErrorCode, entry: str) -> CommandError:
 def _unreadable(path: str, error: Exception) -> CommandError:
     from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
 
+    cause = error.strerror if isinstance(error, OSError) else error
     return CommandError(
         ErrorCode.FILE_OPERATION,
-        f"Cannot read the CPU pool: {error}",
+        f"Cannot read the CPU pool: {cause}",
         action=_ACTION,
         info=(path, "Read"),
     )

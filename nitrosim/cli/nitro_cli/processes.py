@@ -202,9 +202,8 @@ def failed_connections(count: int, *, action: str) -> CommandError:
     from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
 
     print(f"Failed connections: {count}", file=sys.stderr)
-    return CommandError(
-        ErrorCode.CONNECTION, f"{count} enclave processes did not answer", action=action
-    )
+    who = "One enclave process" if count == 1 else f"{count} enclave processes"
+    return CommandError(ErrorCode.CONNECTION, f"{who} did not answer", action=action)
 
 
 def failed_process(error: CommandError, context: Context) -> CommandError:

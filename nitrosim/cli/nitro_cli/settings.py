@@ -43,6 +43,7 @@ _KEYS: Final = frozenset(
 """What a file may hold; other keys are nobody's."""
 
 _ACTION: Final = "Run Enclave"
+_CONSOLE: Final = "Enclave Console"
 
 
 class RunSettings(Record):
@@ -138,13 +139,15 @@ def disconnect_timeout(parsed: Parsed) -> int | None:
 
     """
     given = parsed.value("disconnect-timeout")
-    return None if given is None else _integer("disconnect-timeout", given, U64_MAX)
+    if given is None:
+        return None
+    return _integer("disconnect-timeout", given, U64_MAX, action=_CONSOLE)
 
 
-def _integer(name: str, text: str, most: int) -> int:
+def _integer(name: str, text: str, most: int, *, action: str = _ACTION) -> int:
     value = _number(text.removeprefix("+"))
     if value is None or value > most:
-        raise _invalid(f"`{name}` is not a number: {text}", (name, text))
+        raise _invalid(f"`{name}` is not a number: {text}", (name, text), action=action)
     return value
 
 
@@ -176,10 +179,10 @@ def _cid(text: str) -> int:
     return cid
 
 
-def _invalid(cause: str, info: tuple[str, ...]) -> CommandError:
+def _invalid(cause: str, info: tuple[str, ...], *, action: str = _ACTION) -> CommandError:
     from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
 
-    return CommandError(ErrorCode.INVALID_ARGUMENT, cause, action=_ACTION, info=info)
+    return CommandError(ErrorCode.INVALID_ARGUMENT, cause, action=action, info=info)
 
 
 def _from_file(path: str) -> RunSettings:

@@ -26,8 +26,20 @@ FIXTURES = Path(__file__).resolve().parents[4] / "fixtures" / "eif"
 NOW = 1_704_164_645_678_901_234
 TRACE = {"BACKTRACE": "1"}
 CONFIG = "run-enclave --config @/x"
+SMALL = "run-enclave --eif-path @/hello-unsigned.eif --cpu-count 2"
+RUN = "run-enclave --eif-path @/hello-unsigned.eif --memory 512"
+IMAGE_MISSING = "run-enclave --eif-path @/x --memory 512 --cpu-count 2"
+NOWHERE = {"NITRO_CLI_SOCKETS_PATH": "@/missing", **TRACE}
 BUILD = "build-enclave --docker-uri u --output-file @/new.eif"
 ARTIFACTS = {"NITRO_CLI_ARTIFACTS": "@/artifacts", **TRACE}
+
+
+def with_pool(name: str) -> dict[str, str]:
+    """Return variables for a pool in this file, and a folder of sockets that is empty."""
+    return {"NITRO_CLI_SOCKETS_PATH": "@/sockets", "NITROSIM_ALLOCATOR": f"@/{name}", **TRACE}
+
+
+HERE = with_pool("allocator.yaml")
 
 #: By name: a command line in which @ is a folder with files, and variables of the environment.
 CASES = {
@@ -133,13 +145,59 @@ CASES = {
         ),
         ARTIFACTS,
     ),
+    # What can be said of enclaves where there are none; tests/linux has the others.
+    "describe-enclaves-none": ("describe-enclaves", HERE),
+    "describe-enclaves-none-metadata": ("describe-enclaves --metadata", HERE),
+    "describe-enclaves-without-sockets": ("describe-enclaves", NOWHERE),
+    "terminate-enclave-all-none": ("terminate-enclave --all", HERE),
+    "terminate-enclave-unknown-id": ("terminate-enclave --enclave-id i-0-enc1", HERE),
+    "terminate-enclave-no-id": ("terminate-enclave --enclave-id one", HERE),
+    "terminate-enclave-unknown-name": ("terminate-enclave --enclave-name n", HERE),
+    "terminate-enclave-without-sockets": ("terminate-enclave --enclave-name n", NOWHERE),
+    "console-unknown-id": ("console --enclave-id i-0-enc1", HERE),
+    "console-unknown-name": ("console --enclave-name n", HERE),
+    "console-time": ("console --enclave-name n --disconnect-timeout 1m", HERE),
+    # What is wrong with run-enclave and keeps its number.
+    "run-enclave-memory": (f"{RUN}X --cpu-count 2", HERE),
+    "run-enclave-cpu-count": (f"{RUN} --cpu-count two", HERE),
+    "run-enclave-cid": (f"{RUN} --cpu-count 2 --enclave-cid 3", HERE),
+    "run-enclave-without-sockets": (f"{RUN} --cpu-count 2", NOWHERE),
+    "run-enclave-config-missing": (CONFIG, HERE),
+    "run-enclave-config-no-json": ("run-enclave --config @/no-image", HERE),
+    "run-enclave-config-no-cpus": ("run-enclave --config @/no-cpus.json", HERE),
+    "run-enclave-config-both-cpus": ("run-enclave --config @/both-cpus.json", HERE),
+    # What is wrong with it in the process of the enclave: all of it ends with status 39.
+    "run-enclave-image-missing": (IMAGE_MISSING, HERE),
+    "run-enclave-image-missing-any-cid": (f"{IMAGE_MISSING} --enclave-cid 0", HERE),
+    "run-enclave-image-missing-no-trace": (IMAGE_MISSING, {**HERE, "BACKTRACE": "0"}),
+    "run-enclave-pool-missing": (f"{RUN} --cpu-count 2", with_pool("x")),
+    "run-enclave-pool-no-cpu": (f"{RUN} --cpu-count 2", with_pool("no-cpu.yaml")),
+    "run-enclave-pool-no-interval": (f"{RUN} --cpu-count 2", with_pool("no-interval.yaml")),
+    "run-enclave-pool-refused": (f"{RUN} --cpu-count 2", with_pool("no-image")),
+    "run-enclave-more-cpus": (f"{RUN} --cpu-count 3", HERE),
+    "run-enclave-cpus-twice": (f"{RUN} --cpu-ids 1 5 5 1", HERE),
+    "run-enclave-cpu-elsewhere": (f"{RUN} --cpu-ids 1 7", HERE),
+    "run-enclave-little-memory": (f"{SMALL} --memory 3", HERE),
+    "run-enclave-no-memory": (f"{SMALL} --memory 0", HERE),
+}
+
+#: By name: the text of a file that command lines name.
+FILES = {
+    "no-image": "this is no image\n",
+    "allocator.yaml": "---\nmemory_mib: 512\ncpu_pool: 1,5\n",
+    "no-cpu.yaml": "---\nmemory_mib: 512\ncpu_pool: 1,a\n",
+    "no-interval.yaml": "---\nmemory_mib: 512\ncpu_pool: 5-1\n",
+    "no-cpus.json": '{"eif_path": "x", "memory_mib": 512}',
+    "both-cpus.json": '{"eif_path": "x", "memory_mib": 512, "cpu_count": 1, "cpu_ids": [1]}',
 }
 
 
 def fill(folder: Path) -> None:
     """Put the files there that the command lines name."""
     (folder / "logs").mkdir()
-    (folder / "no-image").write_bytes(b"this is no image\n")
+    (folder / "sockets").mkdir()
+    for name, text in FILES.items():
+        (folder / name).write_text(text)
     for path in [*FIXTURES.glob("*.eif"), *FIXTURES.glob("*.pem")]:
         shutil.copy(path, folder)
     build = BuildInfo(
