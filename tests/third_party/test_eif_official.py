@@ -20,6 +20,8 @@ from cryptography.x509.name import _ASN1Type
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from docker_engine import make_image
+from nitrosim.cli.main import main as nitrosim
 from nitrosim.eif import (
     BuildInfo,
     Eif,
@@ -225,6 +227,27 @@ def test_image_is_written_byte_for_byte_like_the_crate_writes_it(
     assert theirs.read_bytes() == (tmp_path / "ours.eif").read_bytes()
     assert measured == mine.as_json(VERSION)
     assert crate.describe(tmp_path / "ours.eif") == ours(theirs)
+
+
+@pytest.mark.parametrize("signed", [False, True])
+def test_crate_describes_what_is_built_on_the_command_line_with_the_same_text(
+    crate, tmp_path, monkeypatch, capsys, signed
+):
+    monkeypatch.setenv("NITRO_CLI_BLOBS", str(tmp_path / "blobs"))
+    (tmp_path / "image.tar").write_bytes(make_image("größe:v1").archive)
+    (tmp_path / "custom.json").write_text('{"b": 1.0, "a": ["ä", null]}')
+    files = files_of(tmp_path, *credentials("P-384"))
+    words = ["--image", str(tmp_path / "image.tar"), "--metadata", str(tmp_path / "custom.json")]
+    if signed:
+        words += ["--signing-certificate", files["certificate"], "--private-key", files["key"]]
+    output = tmp_path / "built.eif"
+
+    assert 0 == nitrosim(["build", "--output", str(output), *words])
+    described = crate.describe(output)
+    assert described == ours(output)
+    theirs = json.loads(described)["Measurements"]
+    printed = json.loads(capsys.readouterr().out)["Measurements"]
+    assert printed | {"HashAlgorithm": theirs["HashAlgorithm"]} == theirs
 
 
 @pytest.mark.parametrize("curve", CURVES)
