@@ -31,6 +31,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "build",
         help="make an Enclave Image File",
         usage="nitrosim build [OPTION...] --output FILE --rootfs DIR -- COMMAND [ARGUMENT...]\n"
+        "       nitrosim build [OPTION...] --output FILE --rootfs DIR --cmd 'COMMAND ARGUMENT...'\n"
         "       nitrosim build [OPTION...] --output FILE --image PATH\n"
         "       nitrosim build [OPTION...] --output FILE --docker-uri NAME [--docker-dir DIR]",
         description="Make an Enclave Image File and print its measurements, as nitro-cli "
@@ -73,7 +74,8 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         "--rootfs",
         metavar="DIR",
         type=Path,
-        help="a directory that becomes the root of the enclave; the command follows --",
+        help="a directory that becomes the root of the enclave; the command follows --, or is "
+        "given with --cmd",
     )
     source.add_argument(
         "--image",
@@ -85,6 +87,12 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
         "--docker-uri",
         metavar="NAME",
         help="an image that a Docker engine has, or else pulls",
+    )
+    parser.add_argument(
+        "--cmd",
+        metavar="WORDS",
+        type=_words,
+        help="with --rootfs: the command in one argument, with quotes as in a shell",
     )
     parser.add_argument(
         "--env",
@@ -104,8 +112,23 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _words(text: str) -> list[str]:
+    """Return the words of a command, as a shell splits them."""
+    import shlex  # noqa: PLC0415 - see nitrosim.cli.main
+
+    try:
+        words = shlex.split(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r}: {error}") from error
+    if not words:
+        raise argparse.ArgumentTypeError("it has no words")
+    return words
+
+
 def run(args: argparse.Namespace) -> int:
     """Build the image; return the exit status."""
+    if args.cmd and not args.program:
+        args.program, args.cmd = args.cmd, None
     if problem := _misuse(args):
         print(f"nitrosim build: {problem}", file=sys.stderr)
         return EXIT_USAGE
@@ -121,9 +144,10 @@ def _misuse(args: argparse.Namespace) -> str | None:
         "no command: put it after --, as in --rootfs DIR -- /bin/app --port 5000": (
             args.rootfs is not None and not args.program
         ),
-        "an image brings its command and environment: no --env, and nothing after --": (
+        "an image brings its command and environment: no --cmd or --env, and nothing after --": (
             args.rootfs is None and (args.program or args.env)
         ),
+        "the command is given twice: with --cmd and after --": args.cmd,
         f"--env expects K=V, got {wrong[:1]}": wrong,
         "--reference chooses among the images in --image": (
             args.reference is not None and args.image is None

@@ -103,6 +103,12 @@ def test_directory_is_built_with_the_command_after_two_hyphens(built):
     assert b"program" == file_of(b"rootfs/hello")
 
 
+def test_command_in_one_argument_is_split_as_a_shell_does(built):
+    built("--arch=x86_64", "--rootfs=rootfs", "--cmd", "/hello 'my enclave' --env")
+
+    assert b"/hello\nmy enclave\n--env\n" == file_of(b"cmd")
+
+
 def test_output_is_that_of_build_enclave(nitrosim):
     _, output, _ = nitrosim("build", "-o", "out.eif", "--arch", "x86_64", *ROOTFS)
 
@@ -292,6 +298,10 @@ def test_engine_and_file_give_the_same_image(built, docker, place):
     [
         (("--rootfs", "rootfs"), "no command: put it after --"),
         (("--rootfs", "rootfs", "--"), "no command: put it after --"),
+        (("--cmd", "x", *ROOTFS), "the command is given twice"),
+        (("--rootfs", "rootfs", "--cmd", "it's"), "No closing quotation"),
+        (("--rootfs", "rootfs", "--cmd", " "), "it has no words"),
+        (("--image", "i", "--cmd", "x"), "an image brings its command and environment"),
         (("--image", "i", "--", "x"), "an image brings its command and environment"),
         (("--image", "i", "--env", "A=1"), "an image brings its command and environment"),
         (("--env", "A", *ROOTFS), "--env expects K=V, got ['A']"),
