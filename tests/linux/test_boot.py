@@ -103,6 +103,17 @@ def test_the_port_is_free_after_a_boot_that_failed(boot, instance, sleep):
         instance.listen(READY_PORT).close()
 
 
+def test_an_enclave_that_cannot_even_be_tried_leaves_nothing_behind(boot, instance, sleep, lent):
+    # No program is executed with a string that is longer than 128 KiB.
+    with pytest.raises(EnclaveError, match="Argument list too long") as caught:
+        boot(sleep._replace(environment={"LONG": "x" * 200_000}), cid=5000)
+    refused("ENCLAVE_START", caught)
+
+    assert NOTHING == lent()
+    instance.listen(READY_PORT).close()
+    assert 5000 == boot(sleep, cid=5000).cid
+
+
 def test_of_two_boots_at_the_same_time_the_second_fails(instance, sleep, lent):
     with instance._asking() as first, instance._asking() as second:
         for ask in (first, second):
