@@ -14,6 +14,7 @@ from __future__ import annotations
 import binascii
 import re
 import unicodedata
+import warnings
 from datetime import UTC, datetime
 from typing import Final
 
@@ -54,11 +55,15 @@ class SigningCertificate:
         self.der = der
         self._offset = offset
         try:
-            self._certificate = x509.load_der_x509_certificate(der)
-            # The library reads these parts when they are asked for, OpenSSL does so at once.
-            self._issuer, _subject = self._certificate.issuer, self._certificate.subject
-            self._begin = self._certificate.not_valid_before_utc
-            self._end = self._certificate.not_valid_after_utc
+            # The library warns of names that are too long or empty and of serial numbers below
+            # one. nitro-cli prints nothing about them, and a warning must not become an error.
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                self._certificate = x509.load_der_x509_certificate(der)
+                # The library reads these parts when they are asked for, OpenSSL does so at once.
+                self._issuer, _subject = self._certificate.issuer, self._certificate.subject
+                self._begin = self._certificate.not_valid_before_utc
+                self._end = self._certificate.not_valid_after_utc
         except (ValueError, x509.InvalidVersion) as error:
             raise self._error(str(error)) from error
 

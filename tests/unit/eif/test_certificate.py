@@ -2,6 +2,7 @@
 
 import shutil
 import subprocess
+import warnings
 from datetime import UTC, datetime
 
 import pytest
@@ -163,6 +164,18 @@ def test_value_is_written_as_by_rust_without_the_quotes(value, text):
     names = SigningCertificate(certificate((NameOID.COMMON_NAME, value))).describe()["IssuerName"]
 
     assert {"commonName": text} == names
+
+
+def test_oddities_that_the_library_warns_of_are_read_in_silence():
+    der = certificate((NameOID.COMMON_NAME, "n"))
+    # A country that is no two letters, in the place of a common name of one.
+    odd = der.replace(bytes.fromhex("0603550403"), bytes.fromhex("0603550406"))
+
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        issuer = SigningCertificate(odd).describe()["IssuerName"]
+
+    assert ({"countryName": "n"}, []) == (issuer, seen)
 
 
 def test_rsa_signature_is_named():
