@@ -163,6 +163,7 @@ def decompressed(source: Source, compression: str) -> Source:
 
 def _decompress(source: Source, compression: str) -> Iterator[bytes]:
     decoder = decoder_for(compression)
+    start = source.offset
     while not decoder.eof:
         data = source.some(_COMPRESSED_PIECE) if decoder.needs_input else b""
         if decoder.needs_input and not data:
@@ -170,8 +171,11 @@ def _decompress(source: Source, compression: str) -> Iterator[bytes]:
         try:
             piece = decode(decoder, data, CHUNK)
         except DamagedError as exc:
+            # Decoders do not say where; how much they were fed depends on who reads.
             raise CpioCode.CPIO_COMPRESSED_DATA(
-                f"the {compression} stream is damaged", offset=source.offset, got=str(exc)
+                f"the {compression} stream is damaged",
+                offset=start,
+                got=str(exc),
             ) from exc
         if piece:
             yield piece

@@ -320,6 +320,13 @@ def test_a_damaged_or_cut_stream_is_refused():
     assert ("CPIO_TRUNCATED", len(whole) - 9) == refusal(whole[:-9])
 
 
+def test_a_damaged_stream_is_named_by_where_it_begins():
+    damaged = bytearray(gzip.compress(raw(b"f", bytes(range(256)) * 400) + TRAILER))
+    damaged[-1] ^= 0xFF
+
+    assert ("CPIO_COMPRESSED_DATA", 8) == refusal(bytes(8) + damaged)
+
+
 def test_errors_survive_pickling():
     error = CpioCode.CPIO_SIZE("a size", offset=1, stream=2, got=b"g\xff", expected="e")
 
