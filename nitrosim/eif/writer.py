@@ -117,8 +117,9 @@ def sign_eif(
     when the new one is complete; with `output`, that is written and the image left alone.
 
     Raises:
-        EifError: the image cannot be read (as `Eif.open` with ``check="cli"``); `SECTION_COUNT`,
-            `SIGNATURE_SIZE`, `SIGNATURE_INVALID`, or what the signer raises.
+        EifError: the image cannot be read (as `Eif.open` with ``check="cli"``), or `CERTIFICATE`,
+            that of its old signature; `SECTION_COUNT`, `SIGNATURE_SIZE`, `SIGNATURE_INVALID`, or
+            what the signer raises.
         OSError: a file cannot be read or written.
 
     """
