@@ -1,10 +1,10 @@
-"""Fuzz the readers of attestation documents: ``make fuzz``.
+"""Fuzz the readers of attestation documents and images: ``make fuzz``.
 
     python tests/fuzz/run.py [--seconds N] [TARGET]...
     python tests/fuzz/run.py TARGET --replay FILE...
 
-Each target runs for N seconds in a process of its own, from the corpus in fixtures/attestation and
-from what earlier runs have found interesting, which is kept in ``.fuzz`` beside the README. A
+Each target runs for N seconds in a process of its own, from what is in fixtures/ and from
+what earlier runs have found interesting, which is kept in ``.fuzz`` beside the README. A
 finding stops its target; the rest still run. Replaying a finding needs no fuzzer.
 
 Exit status: 0 nothing found, 1 something found, 2 atheris, the fuzzer, is not installed (1 where
@@ -92,7 +92,7 @@ def main(arguments: list[str]) -> int:
 def _parse(arguments: list[str]) -> argparse.Namespace:
     known = "\n".join(f"  {name:14}{about}" for name, about in targets.TARGETS.items())
     parser = argparse.ArgumentParser(
-        description="Fuzz the readers of attestation documents.",
+        description="Fuzz the readers of attestation documents and images.",
         epilog=f"targets:\n{known}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from fuzzing import plain
 from fuzzing.tree import Kind, read
 
 if TYPE_CHECKING:
@@ -89,6 +90,16 @@ def revocation_lists() -> tuple[bytes, ...]:
 def images() -> tuple[bytes, ...]:
     """Return the Enclave Image Files in `fixtures/eif`."""
     return _distinct(path.read_bytes() for path in sorted(IMAGES.glob("*.eif")))
+
+
+def ramdisks() -> tuple[bytes, ...]:
+    """Return the ramdisks in those images."""
+    return _distinct(
+        data[begin + plain.SECTION_HEADER : end]
+        for data in images()
+        for kind, begin, end in plain.walk(data)
+        if kind == plain.RAMDISK
+    )
 
 
 def _distinct(found: Iterable[bytes]) -> tuple[bytes, ...]:

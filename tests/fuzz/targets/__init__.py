@@ -32,6 +32,8 @@ TARGETS = {
     "expectations": "what callers give: roots in any form, output of builders",
     "inspection": "the report of nitrosim inspect, as text, JSON and page",
     "image": "the reader for Enclave Image Files, against a plain walk, zlib and cbor2",
+    "signed": "signatures of images, made anew after every change, against cryptography",
+    "ramdisk": "the reader for ramdisks, the writer and unpacking, against plain ones",
 }
 """Name and subject of each target."""
 

@@ -9,16 +9,13 @@ put right, which lets damaged images come to the other checks of booting.
 from __future__ import annotations
 
 import json
-import struct
-import zlib
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import cbor2
 
-from fuzzing import library, mutation, oracle
+from fuzzing import library, mutation, oracle, plain
 from nitrosim.eif import Eif, EifError, describe, describe_as_text
-from nitrosim.eif.header import MAX_SECTIONS
 from nitrosim.eif.sections import SectionType
 from nitrosim.eif.signature import write_section
 
@@ -28,8 +25,6 @@ if TYPE_CHECKING:
 
     from fuzzing.mutation import Havoc
     from nitrosim.eif.signature import SignatureSection
-
-_HEADER, _CRC = 548, 544
 
 
 def seeds() -> Sequence[bytes]:
@@ -43,13 +38,13 @@ def target(data: bytes) -> None:
     if eif is None:
         assert _read(data, boot=True) is None
         return
-    assert _walk(data) == [(section.type, section.offset, section.end) for section in eif.sections]
-    end = eif.sections[-1].end if eif.sections else _HEADER
-    crc = zlib.crc32(data[_HEADER:end], zlib.crc32(data[:_CRC]))
-    assert crc == eif.checksum
+    assert plain.walk(data) == [
+        (section.type, section.offset, section.end) for section in eif.sections
+    ]
+    assert plain.checksum(data) == eif.checksum
     for section in eif.sections_of(SectionType.SIGNATURE):
         assert cbor2.loads(bytes(eif.payload(section)))[0]["signature"] is not None
-    repaired = data[:_CRC] + struct.pack(">I", crc) + data[_HEADER:]
+    repaired = plain.with_checksum(data)
     booted = _read(repaired, boot=True)
     assert booted is None or booted.sections == eif.sections
     assert (_read(data, boot=True) is None) == (booted is None or not eif.checksum_is_right)
@@ -80,7 +75,7 @@ def mutate(data: bytes, random: Random, havoc: Havoc | None = None) -> bytes:
         content = blind(content)
     changed = replace(section, size=len(content)).header() + content
     result = data[: section.offset] + changed + data[section.end :]
-    return (_with_tables(result) if random.random() < 0.7 else result)[: mutation.MAX_BYTES]
+    return (plain.with_tables(result) if random.random() < 0.7 else result)[: mutation.MAX_BYTES]
 
 
 def _other_signature(section: SignatureSection, random: Random, havoc: Havoc | None) -> bytes:
@@ -89,16 +84,6 @@ def _other_signature(section: SignatureSection, random: Random, havoc: Havoc | N
     if random.random() < 0.5:
         return write_section(certificate, mutation.mutate(cose, random, havoc))
     return write_section(mutation.blindly(certificate, random), cose)
-
-
-def _with_tables(data: bytes) -> bytes:
-    """Put the right number, offsets and sizes of the sections into the header."""
-    places = _walk(data)[:MAX_SECTIONS]
-    unused = [0] * (MAX_SECTIONS - len(places))
-    offsets = [*(begin for _kind, begin, _end in places), *unused]
-    sizes = [*(end - begin - 12 for _kind, begin, end in places), *unused]
-    tables = struct.pack(f">H{2 * MAX_SECTIONS}Q", len(places), *offsets, *sizes)
-    return data[:26] + tables + data[26 + len(tables) :]
 
 
 def _read(data: bytes, *, boot: bool = False) -> Eif | None:
@@ -112,12 +97,3 @@ def _read(data: bytes, *, boot: bool = False) -> Eif | None:
 def _check(error: EifError, data: bytes) -> None:
     oracle.check_refusal(error)
     assert error.offset is None or 0 <= error.offset <= len(data)
-
-
-def _walk(data: bytes) -> list[tuple[int, int, int]]:
-    found, at = [], _HEADER
-    while at + 12 <= len(data):
-        kind, _flags, size = struct.unpack_from(">HHQ", data, at)
-        found.append((kind, at, at + 12 + size))
-        at += 12 + size
-    return found

@@ -5,10 +5,14 @@ And whether they would notice: with a check of the verifier taken out, one of th
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import importlib
 import itertools
+import os
 import random
 from pathlib import Path
+from types import SimpleNamespace
 from unittest.mock import ANY
 
 import pytest
@@ -18,6 +22,12 @@ from fuzzing import library, mutation, seals, signatures, tree
 from nitrosim.attestation import _cbor, _layout, certificate, chain, payload, revocation
 from nitrosim.attestation.chain_cache import ChainCache
 from nitrosim.attestation.steps import STEPS
+from nitrosim.eif import cpio_reader, signing, writer
+from nitrosim.eif.certificate import SigningCertificate
+from nitrosim.images import folders
+
+# The package has a function of that name.
+unpacking = importlib.import_module("nitrosim.images.unpack")
 
 MUTANTS = {
     "walker": 2000,
@@ -30,6 +40,8 @@ MUTANTS = {
     "expectations": 3000,
     "inspection": 100,
     "image": 800,
+    "signed": 100,
+    "ramdisk": 60,
 }
 """How many mutants each target gets here: about half a second's worth."""
 
@@ -98,6 +110,24 @@ def test_mutants_come_to_every_step_of_the_procedure():
     assert set(STEPS) - {7, 23} == reached
 
 
+def test_mutants_come_to_every_reason_against_a_signature(monkeypatch):
+    signed = targets.load("signed")
+    verified, reached = signed._verified, set()
+
+    def noted(*arguments):
+        answer = verified(*arguments)
+        reached.add(answer if isinstance(answer, str) else "verified")
+        return answer
+
+    monkeypatch.setattr(signed, "_verified", noted)
+    for data in (*seeds("signed"), *mutants("signed", MUTANTS["signed"])):
+        signed.target(data)
+
+    reasons = {"CERTIFICATE", "CERTIFICATE_KEY", "COSE", "SIGNATURE_INVALID", "PCR0_MISMATCH"}
+    times = {"CERTIFICATE_NOT_YET_VALID", "CERTIFICATE_EXPIRED"}
+    assert {"verified", *reasons, *times} == reached
+
+
 def test_sealing_keeps_good_documents_good():
     answers = []
     for case in library.good_cases():
@@ -128,6 +158,35 @@ def nothing(*_):
     return None
 
 
+def parts_of(name):
+    return tuple(part for part in name.split(b"/") if part not in {b"", b"."})
+
+
+def any_algorithm(data, read=signing.read_sign1, **where):
+    return dataclasses.replace(read(data, **where), algorithm=ANY)
+
+
+def trusting_key(certificate, load=SigningCertificate.public_key):
+    key = load(certificate)
+    return SimpleNamespace(curve=key.curve, public_numbers=key.public_numbers, verify=nothing)
+
+
+def without_a_sum(content, source, size, _checksum, make=cpio_reader._Streamed.__init__):
+    make(content, source, size, None)
+
+
+def without_a_limit(writer, folders, _limit, make=unpacking._Writer.__init__):
+    make(writer, folders, None)
+
+
+def as_one_archive(source, _number, read=cpio_reader._archive):
+    return read(source, 0)
+
+
+def over_zeros(signer, _pcr0, sign=signing.sign_pcr0):
+    return sign(signer, bytes(48))
+
+
 SABOTAGE = {
     "a map key may come twice": ("walker", _cbor, "_map", twice_in_a_map),
     "names of fields are not read": ("layout", _layout, "_expect", lambda c, _, pos: pos + len(c)),
@@ -144,6 +203,17 @@ SABOTAGE = {
     "names are ignored": ("sealed", chain, "_agrees", lambda *_: True),
     "revocation is ignored": ("sealed", chain, "check_revocation", lambda *_, **__: 0),
     "chains are remembered by their leaf": ("sealed", ChainCache, "chain", by_the_leaf),
+    "any PCR0 will do": ("signed", signing.VerifiedSignature, "is_over", lambda *_: True),
+    "signers choose their algorithm": ("signed", signing, "read_sign1", any_algorithm),
+    "any signature of an image is good": ("signed", SigningCertificate, "public_key", trusting_key),
+    "signers never expire": ("signed", SigningCertificate, "check_time", nothing),
+    "zeros are signed": ("signed", writer, "sign_pcr0", over_zeros),
+    "sums of bytes are not compared": ("ramdisk", cpio_reader._Streamed, "__init__", without_a_sum),
+    "inodes are the same in every archive": ("ramdisk", cpio_reader, "_archive", as_one_archive),
+    "names may lead up": ("ramdisk", unpacking, "split_path", parts_of),
+    "links on the way are followed": ("ramdisk", folders, "_OPEN", os.O_RDONLY),
+    "files may have any size": ("ramdisk", unpacking._Writer, "__init__", without_a_limit),
+    "directories stay open": ("ramdisk", folders.Folders, "close", nothing),
 }
 
 
