@@ -40,6 +40,10 @@ class GoneError(Exception):
     """There is no process any more; its socket has been removed."""
 
 
+class _LeftError(Exception):
+    """A process has ended the connection before it answered."""
+
+
 class Reply(Record):
     """What a process answers.
 
@@ -141,6 +145,18 @@ def ask(path: str, operation: str, *arguments: str) -> Reply:
         RefusedError: it refuses.
 
     """
+    try:
+        return _ask(path, operation, *arguments)
+    except _LeftError:
+        # Usually it has ended just now; then its socket is gone too, or nobody is there any more.
+        try:
+            return _ask(path, operation, *arguments)
+        except _LeftError as error:
+            raise NoAnswerError(f"{path}: the connection has ended") from error
+
+
+def _ask(path: str, operation: str, *arguments: str) -> Reply:
+    """Ask once; raises as `ask`, and _LeftError if the connection ends without an answer."""
     connection = _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET)
     try:
         connection.settimeout(_TERMINATION_PATIENCE_S if operation == "terminate" else _PATIENCE_S)
@@ -152,6 +168,8 @@ def ask(path: str, operation: str, *arguments: str) -> Reply:
     except (ConnectionRefusedError, FileNotFoundError) as error:
         _remove(path)
         raise GoneError(path) from error
+    except (BrokenPipeError, ConnectionResetError) as error:
+        raise _LeftError from error
     except (OSError, UnicodeEncodeError) as error:
         raise NoAnswerError(f"{path}: {error}") from error
     finally:
@@ -163,7 +181,7 @@ def ask(path: str, operation: str, *arguments: str) -> Reply:
     if status == b"ok":
         return Reply(fields, fd)
     if not data:
-        raise NoAnswerError(f"{path}: the connection has ended")
+        raise _LeftError
     raise RefusedError(
         status.decode("ascii", "replace"), b" ".join(fields).decode("utf-8", "replace")
     )

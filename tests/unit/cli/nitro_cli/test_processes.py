@@ -173,6 +173,19 @@ def test_connection_that_ends_is_no_answer_and_its_file_stays(start_process, soc
     assert (sockets / "1.sock").exists()
 
 
+def test_process_that_ends_while_it_is_asked_is_gone(start_process, sockets):
+    class Ending(dict):
+        def get(self, _operation, _default):
+            (sockets / "1.sock").unlink()
+            return (b"",)
+
+    process = start_process("1", answers=Ending())
+
+    with pytest.raises(GoneError):
+        ask(str(sockets / "1.sock"), "describe")
+    assert [("describe",)] == process.asked
+
+
 @pytest.mark.usefixtures("short_patience")
 def test_silence_is_no_answer_and_the_file_stays(start_process, sockets):
     start_process("1", silent=True)
