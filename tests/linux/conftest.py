@@ -131,7 +131,7 @@ def sockets() -> Iterator[Path]:
 def boot(instance: Instance, sockets: Path, keep_enclave: Callable) -> Callable:
     """Start enclaves as nitro-cli does: CPUs are lent, and it is enough that init runs."""
 
-    def boot(image, *, on=None, cores=((1, 5), (2, 6), (3, 7)), **fields):
+    def boot(image, *, on=instance, cores=((1, 5), (2, 6), (3, 7)), **fields):
         asked_for = {"cpu_count": 2} if "cpu_ids" not in fields else {}
         asked_for |= {key: fields.pop(key) for key in ("cpu_count", "cpu_ids") if key in fields}
         request = {
@@ -144,11 +144,12 @@ def boot(instance: Instance, sockets: Path, keep_enclave: Callable) -> Callable:
             "boot": True,
             "sockets": str(sockets),
         }
-        on = on or instance
         with on._asking() as ask:
             ask.request("reserve", cores=cores, **asked_for)
             answer, console = ask.run(image, **(request | fields))
-        return keep_enclave(Enclave(on._asking, answer["enclave"], console))
+        enclave = Enclave(on._asking, answer["enclave"], console)
+        # Those of other instances end with these.
+        return keep_enclave(enclave) if on is instance else enclave
 
     return boot
 
