@@ -174,12 +174,12 @@ def test_connection_that_ends_is_no_answer_and_its_file_stays(start_process, soc
 
 
 def test_process_that_ends_while_it_is_asked_is_gone(start_process, sockets):
-    class Ending(dict):
-        def get(self, _operation, _default):
+    class Ending:
+        def __iter__(self):
             (sockets / "1.sock").unlink()
-            return (b"",)
+            return iter((b"",))
 
-    process = start_process("1", answers=Ending())
+    process = start_process("1", answers={"describe": Ending()})
 
     with pytest.raises(GoneError):
         ask(str(sockets / "1.sock"), "describe")
