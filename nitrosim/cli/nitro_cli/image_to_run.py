@@ -16,6 +16,7 @@ from nitrosim.errors import EnclaveError, NitroSimError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Final
 
     from nitrosim.backends.image import EnclaveImage
@@ -36,8 +37,11 @@ _SIGNATURE_CODES: Final = frozenset(
 _CACHE: Final = "EIF_CACHE"
 
 
-def image_to_run(path: str) -> EnclaveImage:
+def image_to_run(path: str, *, on_signature_checked: Callable[[], None]) -> EnclaveImage:
     """Return the image of the file at `path`; the first time it is unpacked, which takes a while.
+
+    `on_signature_checked` is called when the file has no signature or a good one, before it is
+    said what else is wrong with it.
 
     Raises:
         CommandError: E19, E35, E36, E59.
@@ -50,13 +54,16 @@ def image_to_run(path: str) -> EnclaveImage:
             print(f"nitrosim: unpacking {path}, this once", file=sys.stderr)
 
     try:
-        return image_from_file(path, on_unpacking=tell)
-    except EnclaveError as error:
-        if error.code == _CACHE:
-            raise
-        raise _refused(path, error) from error
+        image = image_from_file(path, on_unpacking=tell)
     except NitroSimError as error:
+        if isinstance(error, EnclaveError) and error.code == _CACHE:
+            raise
+        if error.code in _SIGNATURE_CODES:
+            raise CommandError(ErrorCode.SIGNATURE_CHECK, str(error), action=_ACTION) from error
+        on_signature_checked()
         raise _refused(path, error) from error
+    on_signature_checked()
+    return image
 
 
 def _refused(path: str, error: NitroSimError) -> CommandError:
@@ -64,8 +71,6 @@ def _refused(path: str, error: NitroSimError) -> CommandError:
         return CommandError(
             ErrorCode.FILE_OPERATION, str(error), action=_ACTION, info=(path, "Read")
         )
-    if error.code in _SIGNATURE_CODES:
-        return CommandError(ErrorCode.SIGNATURE_CHECK, str(error), action=_ACTION)
     if not _can_be_read(path):
         return CommandError(ErrorCode.EIF_PARSING, str(error), action=_ACTION)
     # ASSUMPTION: An image that the hypervisor refuses (another architecture, a wrong checksum, a

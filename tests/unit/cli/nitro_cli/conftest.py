@@ -21,6 +21,7 @@ from fake_hypervisor import FakeHypervisor
 from nitrosim.backends.image import EnclaveImage
 from nitrosim.cli.nitro_cli import allocator
 from nitrosim.cli.nitro_cli import run as run_module
+from nitrosim.cli.nitro_cli.codes import ErrorCode
 from nitrosim.cli.nitro_cli.context import Context
 from nitrosim.cli.nitro_cli.environment import Environment
 from nitrosim.cli.nitro_cli.log import Log
@@ -183,8 +184,10 @@ def images(monkeypatch):
     """Return the images that can be run, by path; an error is raised instead."""
     known = {}
 
-    def image_to_run(path):
+    def image_to_run(path, *, on_signature_checked):
         image = known[path]
+        if getattr(image, "reason", None) is not ErrorCode.SIGNATURE_CHECK:
+            on_signature_checked()
         if isinstance(image, Exception):
             raise image
         return image

@@ -35,9 +35,18 @@ def refused_with(monkeypatch):
     return refuse
 
 
+SIGNED_WELL = "what comes when the signature has been looked at\n"
+
+
+def to_run(path):
+    return image_to_run(
+        str(path), on_signature_checked=lambda: print(SIGNED_WELL, end="", file=sys.stderr)
+    )
+
+
 def failure(path):
     with pytest.raises(CommandError) as caught:
-        image_to_run(str(path))
+        to_run(path)
     assert "Run Enclave" == caught.value.action
     return caught.value
 
@@ -54,7 +63,7 @@ def test_file_that_describe_eif_cannot_read_is_e35(tmp_path, capsys, content):
     (tmp_path / "x.eif").write_bytes(content)
 
     assert ErrorCode.EIF_PARSING is failure(tmp_path / "x.eif").reason
-    assert ("", "") == capsys.readouterr()
+    assert ("", SIGNED_WELL) == capsys.readouterr()
 
 
 @pytest.mark.parametrize(
@@ -86,8 +95,8 @@ def test_image_that_describe_eif_reads_and_no_hypervisor_boots_is_e36_with_the_r
 
     assert ErrorCode.ENCLAVE_BOOT is error.reason
     output, errors = capsys.readouterr()
-    assert ("", 1) == (output, errors.count("\n"))
-    assert errors.startswith(f"nitrosim: {path} does not boot: {code}: ")
+    assert ("", 2) == (output, errors.count("\n"))
+    assert errors.startswith(f"{SIGNED_WELL}nitrosim: {path} does not boot: {code}: ")
     assert error.subactions[0].startswith(f"{code}: ")
 
 
@@ -112,7 +121,7 @@ def test_image_without_a_place_to_unpack_it_to_is_no_error_of_nitro_cli(refused_
     refused_with(EnclaveError("no room", code="EIF_CACHE"))
 
     with pytest.raises(EnclaveError, match="no room"):
-        image_to_run("x.eif")
+        to_run("x.eif")
 
 
 class Terminal(io.StringIO):
@@ -130,6 +139,6 @@ def test_unpacking_is_said_on_a_terminal_only(monkeypatch, terminal):
     errors = Terminal() if terminal else io.StringIO()
     monkeypatch.setattr(sys, "stderr", errors)
 
-    assert "the image" == image_to_run("/images/app.eif")
-    said = "nitrosim: unpacking /images/app.eif, this once\n"
-    assert (said if terminal else "") == errors.getvalue()
+    assert "the image" == to_run("/images/app.eif")
+    said = "nitrosim: unpacking /images/app.eif, this once\n" if terminal else ""
+    assert f"{said}{SIGNED_WELL}" == errors.getvalue()
