@@ -1,7 +1,8 @@
 """What nitro-cli prints and ends with when there are enclaves, against the files in ``golden``.
 
 A file is a session: some commands, one after the other, on an instance of its own. Identifiers,
-numbers of processes and times are masked, all else is word for word as it was printed.
+numbers of processes and times are masked, all else is word for word as it was printed; a carriage
+return is shown as \\r, because git may take it for a matter of the system.
 ``PYTHONPATH=.:tests/fakes python tests/linux/cli/test_nitro_cli_golden.py`` writes the files anew;
 read the difference before it is committed. The golden files of tests/unit have all that nitro-cli
 says without an enclave.
@@ -231,7 +232,7 @@ class Session:
             self._await_output()
 
     def _masked(self, text: str) -> str:
-        text = text.replace(str(self._folder), "@")
+        text = text.replace(str(self._folder), "@").replace("\r", "\\r")
         for pattern, replacement in MASKS:
             text = re.sub(pattern, replacement, text)
         return re.sub(r"i-[0-9a-f]{17}-enc[0-9a-f]+", self._enclave, text)
