@@ -64,7 +64,8 @@ class SigningCertificate:
                 self._issuer, _subject = self._certificate.issuer, self._certificate.subject
                 self._begin = self._certificate.not_valid_before_utc
                 self._end = self._certificate.not_valid_after_utc
-        except (ValueError, x509.InvalidVersion) as error:
+        except (ValueError, TypeError, x509.InvalidVersion) as error:
+            # TypeError is what a name with a bit string in it gives.
             raise self._error(str(error)) from error
 
     @classmethod

@@ -85,5 +85,5 @@ class Evidence:
 def _readable(question: Callable[[], _Answer]) -> _Answer | None:
     try:
         return oracle.readable(question)
-    except (x509.InvalidVersion, UnsupportedAlgorithm):
+    except (TypeError, x509.InvalidVersion, UnsupportedAlgorithm):
         return None

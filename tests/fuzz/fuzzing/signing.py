@@ -31,6 +31,11 @@ _SCALAR = 0x1234567
 _KEY_IN_CERTIFICATE = 6
 _PEM = b"-----%s CERTIFICATE-----\n"
 _TAG = 6
+_UNREADABLE = (
+    *(cbor2.CBORDecodeError, OverflowError, RecursionError),
+    *(TypeError, ValueError, LookupError),
+)
+"""What cbor2 raises, and what it is to look for something in the wrong kind of value."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,16 +111,12 @@ def _read_section(content: bytes) -> tuple[bytes, bytes] | None:
     """Return certificate and COSE structure of a signature section; None for anything else."""
     try:
         first = cbor2.loads(content)[0]
-        return bytes(first["signing_certificate"]), bytes(first["signature"])
-    except (
-        cbor2.CBORDecodeError,
-        OverflowError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        LookupError,
-    ):
+        certificate, cose = first["signing_certificate"], first["signature"]
+        if isinstance(certificate, list) and isinstance(cose, list):
+            return bytes(certificate), bytes(cose)
+    except _UNREADABLE:
         return None
+    return None
 
 
 def found(image: bytes) -> tuple[bytes, bytes] | None:
@@ -155,19 +156,13 @@ def read_structure(cose: bytes) -> Parts | None:
     try:
         read = cbor2.loads(cose)
         fields = read.value if isinstance(read, cbor2.CBORTag) else read
-        algorithm = cbor2.loads(fields[0])[1]
-        if type(algorithm) is not int:
-            return None
-        return Parts(bytes(fields[0]), bytes(fields[2]), bytes(fields[3]), algorithm)
-    except (
-        cbor2.CBORDecodeError,
-        OverflowError,
-        RecursionError,
-        TypeError,
-        ValueError,
-        LookupError,
-    ):
+        header, _unprotected, content, signature = fields
+        algorithm = cbor2.loads(header)[1]
+    except _UNREADABLE:
         return None
+    if type(algorithm) is int and isinstance(content, bytes) and isinstance(signature, bytes):
+        return Parts(header, content, signature, algorithm)
+    return None
 
 
 def protected(algorithm: int) -> bytes:

@@ -113,6 +113,15 @@ def test_certificate_with_a_broken_part_is_refused(old, new, code):
     assert code == caught.value.code
 
 
+def test_certificate_with_a_bit_string_for_a_name_is_refused():
+    # Tag, length, value: text of two characters, then the same bytes as a bit string.
+    der = certificate((NameOID.COMMON_NAME, "\0n"))
+    odd = der.replace(b"\x0c\x02\0n", b"\x03\x02\0n")
+
+    assert odd != der
+    assert "CERTIFICATE" == code_of(SigningCertificate, odd)
+
+
 def test_certificate_is_described_in_order():
     described = SigningCertificate(certificate((NameOID.COUNTRY_NAME, "US"))).describe()
 
