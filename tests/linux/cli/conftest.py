@@ -9,7 +9,9 @@ import contextlib
 import io
 import json
 import os
+import select
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -215,12 +217,34 @@ class NitroCli:
         """Connect to the hypervisor; None if it does not run."""
         return connect(named_places(os.environ["NITROSIM_INSTANCE"]))
 
+    def hypervisor_runs(self) -> bool:
+        """Say whether somebody can be asked."""
+        connection = self.hypervisor()
+        if connection is not None:
+            connection.close()
+        return connection is not None
+
     def ask(self, operation: str, **fields: Any) -> Any:
         """Ask the hypervisor, which runs."""
+        answer, fd = self.ask_for_fd(operation, **fields)
+        assert fd is None
+        return answer
+
+    def ask_for_fd(self, operation: str, **fields: Any) -> tuple[Any, int | None]:
+        """Ask the hypervisor, which runs; return the descriptor that comes with the answer too."""
         connection = self.hypervisor()
         assert connection is not None
         with contextlib.closing(connection):
-            return connection.request(operation, **fields)
+            return connection.request_with_fd(operation, **fields)
+
+    def kill_hypervisor(self) -> None:
+        """Let the hypervisor end without a chance to tidy up; return when it is gone."""
+        hypervisor = self.ask("hello")["pid"]
+        pidfd = os.pidfd_open(hypervisor)
+        os.kill(hypervisor, signal.SIGKILL)
+        ended, _, _ = select.select([pidfd], [], [], PATIENCE)
+        os.close(pidfd)
+        assert ended
 
     def socket_of(self, enclave_id: str) -> Path:
         """Return the path of the socket of an enclave."""

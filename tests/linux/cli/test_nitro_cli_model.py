@@ -231,9 +231,7 @@ class NitroCliMachine(RuleBasedStateMachine):
         if not rarely:
             return
         sockets = list(map(self.nitro_cli.socket_of, self.model.running))
-        hypervisor = self.nitro_cli.ask("hello")["pid"]
-        os.kill(hypervisor, signal.SIGKILL)
-        os.waitpid(hypervisor, 0)
+        self.nitro_cli.kill_hypervisor()
         self.model.end_all()
         assert all(socket.exists() for socket in sockets)
         assert [] == self.nitro_cli.described()
