@@ -104,6 +104,16 @@ def test_the_files_go_with_the_hypervisor(boot, sleep, sockets):
     assert [] == list(sockets.iterdir())
 
 
+def test_who_sees_the_hypervisor_end_sees_no_files(boot, sleep, sockets):
+    with Instance() as ending:
+        boot(sleep, on=ending).console.close()
+        client = ending._fresh_connection()
+        client.request("shutdown")
+        client.wait_for_end()
+
+        assert [] == list(sockets.iterdir())
+
+
 def test_the_files_of_a_killed_hypervisor_stay_and_nobody_answers(
     boot, sleep, dial, path_of, await_death
 ):

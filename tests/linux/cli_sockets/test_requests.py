@@ -129,6 +129,14 @@ def test_who_terminates_may_leave_before_the_end(dial, enclave):
     assert KILLED == enclave.wait(timeout=PATIENCE)
 
 
+def test_who_terminates_and_will_not_ask_more_is_answered(dial, enclave):
+    sock = dial(enclave)
+    sock.send(b"terminate")
+    sock.shutdown(socket.SHUT_WR)
+
+    assert b"ok" == sock.recv(1000).partition(b"\0")[0]
+
+
 def test_the_console_has_everything_since_the_start_and_ends_with_the_enclave(ask, boot):
     program = image_from_command(["sh", "-c", "echo before; exec sleep 600"])
     enclave = boot(program, debug_mode=True)
