@@ -77,7 +77,7 @@ def test_bytes_of_the_console_are_shown_as_they_are(capfdbinary, pipe, monkeypat
 # ---- when it ends ----
 
 
-def test_the_time_is_that_of_the_session_even_while_output_comes(capsys, pipe, monkeypatch):
+def test_trap_11_the_time_is_that_of_the_session_even_while_output_comes(capsys, pipe, monkeypatch):
     monkeypatch.setattr(module, "_PIECE_BYTES", 1)
     monkeypatch.setattr(module, "time", FakeTime(0.4))
     reader = pipe(b"abcdef", ended=False)

@@ -35,7 +35,7 @@ def test_description_of_an_image_goes_to_standard_output(nitro_cli, fixtures):
     ("version", "text"),
     [("1.5.0", "Sha512_48 { .. }"), ("1.4.4", "Sha384 { ... }"), (None, "Sha512_48 { .. }")],
 )
-def test_hash_algorithm_is_spelled_as_by_the_version_that_is_imitated(
+def test_trap_2_hash_algorithm_is_spelled_as_by_the_version_that_is_imitated(
     nitro_cli, fixtures, version, text
 ):
     path = str(fixtures / "hello-unsigned.eif")

@@ -37,7 +37,7 @@ def test_a_line_of_the_log_precedes_every_sub_command(nitro_cli, logs):
         ("describe-enclaves",),
     ],
 )
-def test_without_a_folder_for_the_log_every_sub_command_is_e19(nitro_cli, tmp_path, words):
+def test_trap_4_without_a_folder_for_the_log_every_sub_command_is_e19(nitro_cli, tmp_path, words):
     folder = tmp_path / "missing"
     status, output, errors = nitro_cli(*words, NITRO_CLI_LOGS_PATH=str(folder))
 
@@ -186,28 +186,37 @@ def test_starting_a_sub_command_loads_next_to_nothing(tmp_path):
 #: What takes a considerable part of the time in which Python starts, or more.
 HEAVY = {
     *("argparse", "collections", "ctypes", "dataclasses", "enum", "functools", "json", "logging"),
-    *("pathlib", "re", "socket", "subprocess", "typing", "cbor2", "cryptography"),
+    *("inspect", "pathlib", "re", "shutil", "socket", "subprocess", "tempfile"),
+    *("typing", "cbor2", "cryptography"),
     *("nitrosim.hypervisor.client", "nitrosim.instance", "nitrosim.places"),
 }
 
 
 @pytest.mark.parametrize(
     "words",
-    [
-        words
-        for words in [
-            ["describe-enclaves"],
-            ["describe-enclaves", "--metadata"],
-            ["terminate-enclave", "--all"],
-        ]
-        if words[0] in SUB_COMMANDS
-    ],
+    [["describe-enclaves"], ["describe-enclaves", "--metadata"], ["terminate-enclave", "--all"]],
 )
 def test_where_no_enclave_runs_nothing_heavy_is_loaded(words, tmp_path):
     status, modules = loaded_by(words, tmp_path)
 
     assert 0 == status
     assert set() == HEAVY & modules
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["terminate-enclave", "--enclave-id", "i-0-enc1"], 11),
+        (["terminate-enclave", "--enclave-name", "n"], 58),
+        (["console", "--enclave-id", "i-0-enc1"], 11),
+        (["console", "--enclave-name", "n", "--disconnect-timeout", "1"], 58),
+    ],
+)
+def test_enclave_that_is_not_there_loads_the_codes_and_what_an_enum_needs(words, code, tmp_path):
+    status, modules = loaded_by(words, tmp_path)
+
+    assert code == status
+    assert set() == HEAVY & modules - {"collections", "enum", "functools"}
 
 
 def test_error_loads_the_codes_and_what_an_enum_needs(tmp_path):

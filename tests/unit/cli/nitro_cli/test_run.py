@@ -176,7 +176,7 @@ def test_value_that_is_no_number_is_e03(call, words):
 
 
 @pytest.mark.parametrize("cid", [1, 2, 3, (1 << 32) - 1, 1 << 32])
-def test_cid_that_no_enclave_may_have_is_e03_with_nothing_filled_in(call, cid):
+def test_trap_3_cid_that_no_enclave_may_have_is_e03_with_nothing_filled_in(call, cid):
     status, output, errors = call("--enclave-cid", str(cid))
 
     assert (3, "") == (status, output)

@@ -94,7 +94,7 @@ def test_cpu_that_is_not_in_the_pool_is_e21(call, cpus, shown):
 
 
 @pytest.mark.parametrize("memory", ["1", "15"])
-def test_less_memory_than_four_times_the_image_in_whole_mib_is_e26(call, memory):
+def test_trap_1_less_memory_than_four_times_the_image_is_e26_within_e39(call, memory):
     assert (
         f"[ E26 ] Insufficient memory requested. User provided `memory` is {memory} MB, but based "
         "on the EIF file size, the minimum memory should be 16 MB"
@@ -134,7 +134,7 @@ def test_refusal_of_the_hypervisor_has_a_code(call, hypervisor, operation, reaso
     assert hypervisor.closed
 
 
-def test_more_memory_than_is_free_is_e27(call, hypervisor):
+def test_trap_1_more_memory_than_is_free_is_e27_within_e39(call, hypervisor):
     hypervisor.refusals["run"] = EnclaveError("none free", code="ENCLAVE_MEMORY")
 
     assert (
