@@ -141,7 +141,8 @@ def _run(
     return connection.run(
         image,
         name=settings.enclave_name or image.name,
-        cid=settings.enclave_cid,
+        # For the driver 0 stands for any; that in a file of settings has come as far as this.
+        cid=settings.enclave_cid or None,
         memory_mib=settings.memory_mib,
         memory_pool_mib=pool.memory_mib,
         debug_mode=settings.debug_mode,

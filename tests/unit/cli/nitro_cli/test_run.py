@@ -123,7 +123,12 @@ def test_attach_console_in_the_file_counts_and_means_debug_mode(configured, hype
     assert True is hypervisor.asked["run"]["debug_mode"]
 
 
-@pytest.mark.parametrize("cid", [0, 1, 3, (1 << 64) - 1])
+def test_cid_0_in_a_file_is_any_without_a_word(configured, hypervisor):
+    assert (0, SHOWN, f"{WAITED}{STARTED}") == configured(enclave_cid=0)
+    assert None is hypervisor.asked["run"]["cid"]
+
+
+@pytest.mark.parametrize("cid", [1, 3, (1 << 64) - 1])
 def test_trap_25_cid_in_a_file_is_left_to_the_hypervisor(configured, hypervisor, cid):
     hypervisor.refusals["run"] = EnclaveError("an enclave cannot have it", code="ENCLAVE_CID")
 
