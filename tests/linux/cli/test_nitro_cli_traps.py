@@ -226,15 +226,38 @@ def test_trap_24_run_enclave_is_done_before_the_program_is_executed(cli, run, im
     assert [] == cli.described()
 
 
-@pytest.mark.parametrize("cid", [1, 3, (1 << 32) - 1, 1 << 40])
-def test_trap_25_cid_in_a_file_of_settings_is_refused_by_the_hypervisor(cli, image, tmp_path, cid):
-    settings = {"eif_path": str(image), "memory_mib": 64, "cpu_count": 2, "enclave_cid": cid}
-    (tmp_path / "config.json").write_text(json.dumps(settings))
+@pytest.fixture
+def configured(cli, image, tmp_path):
+    """Return a function that runs an image with a file of settings; how that ended."""
 
-    done = cli.call("run-enclave", "--config", tmp_path / "config.json", "--attach-console")
+    def configured(*words, **settings):
+        settings = {"eif_path": str(image), "memory_mib": 64, "cpu_count": 2, **settings}
+        (tmp_path / "config.json").write_text(json.dumps(settings))
+        return cli.call("run-enclave", "--config", tmp_path / "config.json", *words)
+
+    return configured
+
+
+@pytest.mark.parametrize("cid", [1, 2, 3, (1 << 32) - 1, 1 << 32])
+def test_trap_25_cid_in_a_file_of_settings_is_refused_by_the_hypervisor(configured, cid):
+    done = configured(enclave_cid=cid)
 
     assert (39, "") == (done.status, done.output)
     assert done.errors.startswith("Start allocating memory...\n[ E29 ] ")
+
+
+def test_trap_25_cid_0_in_a_file_of_settings_is_any_without_a_word(configured):
+    done = configured(enclave_cid=0)
+
+    assert 16 <= json.loads(done.output)["EnclaveCID"]
+    assert "auto-generated" not in done.errors
+
+
+def test_trap_25_attach_console_beside_a_file_of_settings_counts_for_nothing(cli, configured):
+    done = configured("--attach-console")
+
+    assert "small" == json.loads(done.output)["EnclaveName"]
+    assert ["NONE"] == [enclave["Flags"] for enclave in cli.described()]
 
 
 @pytest.mark.parametrize("flags", [1 << 6, 1 << 9, 1 << 6 | 1 << 9])
