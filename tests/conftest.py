@@ -57,6 +57,17 @@ def _ordinary_user_available() -> bool:
     return os.geteuid() != 0 or _can_become_another_user()
 
 
+def _can_mount() -> bool:
+    if os.geteuid() != 0:
+        return False
+    mount = "mount -t tmpfs none /mnt"
+    try:
+        probe = subprocess.run(["unshare", "--mount", "sh", "-c", mount], check=False)
+    except OSError:
+        return False
+    return probe.returncode == 0
+
+
 def _reaches_package_index() -> bool:
     with tempfile.TemporaryDirectory() as folder:
         pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--dest", folder]
@@ -84,6 +95,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "root": _is_root,
     "other-user": _can_become_another_user,
     "user": _ordinary_user_available,
+    "mounts": _can_mount,
     "docker": _reaches_docker_engine,
     "pypi": _reaches_package_index,
     "real-docs": lambda: _real_documents() is not None,
@@ -96,6 +108,7 @@ _HINTS = {
     "root": "run the tests as root",
     "other-user": "run the tests as root, with the right to become the user 'nobody'",
     "user": "run the tests as an ordinary user, or as root with the right to become 'nobody'",
+    "mounts": "run the tests as root, with the right to make a mount namespace",
     "real-docs": "point NITROSIM_REAL_DOCS to a folder of real attestation documents (*.cbor)",
     "pypi": "let pip reach a package index",
     "chromium": "apt-get install chromium",
