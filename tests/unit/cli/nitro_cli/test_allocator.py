@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+from types import SimpleNamespace
 
 import pytest
 
@@ -103,6 +105,18 @@ def test_directory_in_the_default_place_is_e19(tmp_path):
 
 def test_file_that_is_not_utf_8_is_e19(read):
     assert ErrorCode.FILE_OPERATION is failure(read, b"---\nmemory_mib: \xff\n")
+
+
+@pytest.mark.parametrize(("machine", "threads"), [("x86_64", 2), ("aarch64", 1)])
+def test_cores_have_as_many_threads_as_those_of_instances_like_this_machine(
+    monkeypatch, machine, threads
+):
+    monkeypatch.setattr(os, "uname", lambda: SimpleNamespace(machine=machine))
+    spec = importlib.util.find_spec(allocator.__name__)
+    fresh = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(fresh)
+
+    assert threads == fresh._THREADS
 
 
 # ---- what it says ----
@@ -230,6 +244,7 @@ def test_on_aarch64_every_cpu_is_a_core(read, count, cores):
         # The file that AWS ships names these.
         ("2,3,6-9", ((2,), (3,), (6,), (7,), (8,), (9,))),
         ("3", ((3,),)),
+        ("1023", ((1023,),)),
     ],
 )
 def test_cpus_are_paired_on_the_smallest_instance_where_they_are_whole_cores(read, cpus, cores):
