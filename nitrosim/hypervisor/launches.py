@@ -139,8 +139,8 @@ class Launches:
             client.on_close.append(enclave.terminate)
             enclave.end_callbacks.append(lambda: client.forget(enclave.terminate))
 
-    def _new_side(self, cid: int | None) -> Side:
-        if cid is not None and cid not in _CIDS:
+    def _new_side(self, cid: object) -> Side:
+        if cid is not None and not (isinstance(cid, int) and cid in _CIDS):
             raise RequestError(
                 "ENCLAVE_CID", f"an enclave cannot have CID {cid}: expected 4 to {_CIDS[-1]}"
             )

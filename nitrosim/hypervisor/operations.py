@@ -80,7 +80,7 @@ class HypervisorOperations:
             raise RequestError("PROTOCOL", f"no such request: {request.get('op')!r}")
         try:
             operation(client, request, fds)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, OverflowError, TypeError, ValueError) as error:
             raise RequestError("PROTOCOL", f"bad {request['op']} request: {error!r}") from error
 
     @property

@@ -151,7 +151,7 @@ def launch_enclave(
             setsigmask=(),
             setsigdef=_DEFAULT_SIGNALS,
         )
-    except OSError:
+    except (OSError, TypeError, ValueError):  # nor is a text with a NUL an argument
         ours.close()
         os.close(started)
         raise

@@ -152,6 +152,7 @@ def test_an_enclave_of_another_kind_takes_nothing(run_enclave, lent):
         ("ENCLAVE_CID", {"cid": 3}),
         ("ENCLAVE_CID", {"cid": 2**32 - 1}),
         ("ENCLAVE_CID", {"cid": 4000}),
+        ("ENCLAVE_CID", {"cid": 5000.0}),
         ("ENCLAVE_SOCKET", {"sockets": "/no/such/directory"}),
     ],
 )

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from nitrosim.backends.command import image_from_command
-from nitrosim.errors import EnclaveError
+from nitrosim.errors import NitroSimError
 
 pytestmark = pytest.mark.needs("userns")
 
@@ -86,7 +86,7 @@ def test_ends_of_any_kind_leave_nothing(boot, sleep, left, sockets, path_of):
 
 def test_refusals_leave_nothing(boot, sleep, left, instance, sockets):
     def refuse(image, **fields):
-        with pytest.raises(EnclaveError):
+        with pytest.raises(NitroSimError):
             boot(image, **fields)
 
     def refused():
@@ -95,6 +95,7 @@ def test_refusals_leave_nothing(boot, sleep, left, instance, sockets):
         refuse(sleep, cid=3)
         refuse(sleep._replace(command=("/no/such/program",)), boot=False)
         refuse(sleep._replace(environment={"LONG": "x" * 200_000}))
+        refuse(sleep._replace(command=("sleep\0",)))
         refuse(sleep, sockets=str(sockets / "missing"))
         for enclave in instance.enclaves():
             enclave.wait(timeout=PATIENCE)
