@@ -203,6 +203,7 @@ def test_values_may_be_quoted_and_followed_by_a_comment(read):
         (6, ((1, 5), (2, 6), (3, 7))),
         # What does not fit beside the parent instance makes it a larger one.
         (8, ((1, 9), (2, 10), (3, 11), (4, 12))),
+        (1024, tuple((core, core + 1024) for core in range(1, 513))),
     ],
 )
 def test_cpus_are_given_out_core_by_core_without_that_of_cpu_0(read, count, cores):
@@ -241,6 +242,7 @@ def test_on_aarch64_every_cpu_is_a_core(read, count, cores):
         ("1,5,5,1-1", ((1, 5),)),
         # Threads of one core on an instance with 16 vCPUs.
         ("1,9", ((1, 9),)),
+        ("1,513", ((1, 513),)),
         # The file that AWS ships names these.
         ("2,3,6-9", ((2,), (3,), (6,), (7,), (8,), (9,))),
         ("3", ((3,),)),
