@@ -3,7 +3,7 @@
     python tests/benchmarks/run.py [--row N]... [--quick] [--markdown] [--json FILE]
 
 Exit status 1 if a gate is broken. How it is measured is in method.py, what in the modules beside
-it: command_line.py (row 1), start.py (3, 4), nsm.py (7, 9, 10), verify.py (11, 12),
+it: command_line.py (rows 1, 27), start.py (3, 4), nsm.py (7, 9, 10), verify.py (11, 12),
 vsock.py (13, 14, 15), eif.py (16, 17).
 """
 
@@ -39,6 +39,7 @@ _WITH_FOLDER = {
     4: start.python_api,
     16: eif.measure,
     17: eif.headers,
+    27: command_line.run_enclave,
 }
 _ALONE = {11: verify.cold, 12: verify.cached}
 _INSIDE = {
