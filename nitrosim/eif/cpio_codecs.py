@@ -22,6 +22,10 @@ from typing import Any, Final, Protocol
 MAGIC_SIZE: Final = 6
 """Bytes that tell every compression from every other."""
 
+# DEVIATION: Ramdisks and layers that need more than 256 MiB to be decompressed are refused (xz and
+# lzma with a dictionary of that size; xz -9 needs 65 MiB): the header of a few bytes asks for it.
+_MOST_MEMORY: Final = 1 << 28
+
 
 class Decoder(Protocol):
     """One compressed stream, as `bz2.BZ2Decompressor` and `lzma.LZMADecompressor` read it."""
@@ -134,10 +138,10 @@ def _never(name: str) -> Callable[[], Decoder]:
 
 _BEGINNINGS: Final[tuple[tuple[bytes, str, Callable[[], Decoder]], ...]] = (
     (b"\x1f\x8b", "gzip", _Deflate),
-    (b"\xfd7zXZ\x00", "xz", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ)),
+    (b"\xfd7zXZ\x00", "xz", lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, _MOST_MEMORY)),
     (b"\x28\xb5\x2f\xfd", "zstd", _zstd),
     (b"BZh", "bzip2", bz2.BZ2Decompressor),
-    (b"\x5d\x00\x00", "lzma", lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE)),
+    (b"\x5d\x00\x00", "lzma", lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, _MOST_MEMORY)),
     (b"\x89LZO\x00", "lzo", _never("lzo")),
     (b"\x02\x21\x4c\x18", "lz4", _never("lz4")),
     (b"\x04\x22\x4d\x18", "lz4", _never("lz4")),

@@ -24,6 +24,7 @@ FIFO, CHARACTER, DIRECTORY, BLOCK, FILE, SYMLINK, SOCKET = 1, 2, 4, 6, 8, 10, 12
 MOST_BYTES = 1 << 20
 """A stream that gives more than this is not looked into."""
 
+_MOST_MEMORY = 1 << 28
 _PATH_MAX = 4096
 _HEADER = 110
 _COMPRESSED = (b"\x1f\x8b", b"\xfd7zXZ\x00", b"BZh", b"\x5d\x00\x00")
@@ -173,7 +174,7 @@ def _decompressed(data: bytes, at: int) -> tuple[bytes, int]:
     elif data.startswith(b"BZh", at):
         decoder = bz2.BZ2Decompressor()
     else:
-        decoder = lzma.LZMADecompressor()
+        decoder = lzma.LZMADecompressor(memlimit=_MOST_MEMORY)
     try:
         inside = decoder.decompress(data[at:], MOST_BYTES)
     except (zlib.error, OSError, EOFError, lzma.LZMAError) as error:

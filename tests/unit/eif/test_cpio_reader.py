@@ -170,6 +170,14 @@ def test_a_small_stream_does_not_fill_the_memory():
     assert 1 << 20 > max(sizes)
 
 
+def test_a_stream_that_asks_for_more_memory_than_anybody_needs_is_refused():
+    stream = bytearray(lzma.compress(raw() + TRAILER, lzma.FORMAT_ALONE))
+    # The size of the dictionary, little-endian: 3 GiB.
+    stream[1:5] = b"\x00\x00\x00\xc0"
+
+    assert ("CPIO_COMPRESSED_DATA", 0) == refusal(bytes(stream))
+
+
 def test_a_ramdisk_is_read_from_a_file_up_to_its_size():
     archive = raw(b"1", b"data") + TRAILER
     file = io.BytesIO(b"before" + archive + b"behind")
