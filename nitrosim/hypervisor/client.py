@@ -209,7 +209,7 @@ def connect_or_start(places: Places) -> Connection:
 
     """
     connection = connect(places)
-    if connection is not None:
+    if connection is not None and _is_served(connection):
         return connection
     refuse_real_hardware()
     make_private(places.runtime.parent)
@@ -225,6 +225,22 @@ def connect_or_start(places: Places) -> Connection:
     if connection is None:
         raise InstanceError("the hypervisor could not be reached", code="HYPERVISOR_GONE")
     return connection
+
+
+def _is_served(connection: Connection) -> bool:
+    """Say whether the hypervisor has taken a connection; closes it if not.
+
+    One that nobody has needed for a while may be on its way out. One that has answered stays for
+    as long as somebody is connected.
+    """
+    try:
+        connection.request("hello")
+    except InstanceError as error:
+        connection.close()
+        if error.code != "HYPERVISOR_GONE":
+            raise
+        return False
+    return True
 
 
 def start_owned(places: Places) -> tuple[Connection, int]:
@@ -266,6 +282,7 @@ def _spawn(places: Places, *, owner: socket.socket | None) -> int:
                 sys.executable,
                 [
                     sys.executable,
+                    "-P",  # nothing of the caller's directory is a module of ours
                     "-m",
                     "nitrosim.hypervisor",
                     str(places.state),

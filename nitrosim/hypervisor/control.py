@@ -66,7 +66,7 @@ class Operations(Protocol):
     """What serves requests."""
 
     def serve(self, client: Client, request: Message, fds: list[int]) -> None:
-        """Answer now or later, or raise RequestError. Owns `fds`."""
+        """Answer now or later, or raise RequestError; takes what it keeps out of `fds`."""
 
 
 class ControlServer:
@@ -127,7 +127,7 @@ class ControlServer:
         except ConnectionResetError:
             client.close()
             return
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             client.refuse(RequestError("PROTOCOL", f"not a request: {error}"))
             return
         if request is None:
@@ -137,5 +137,6 @@ class ControlServer:
             self._operations.serve(client, request, fds)
         except RequestError as error:
             client.refuse(error)
-            for fd in fds:
-                os.close(fd)
+        # Those that nobody has asked for.
+        for fd in fds:
+            os.close(fd)

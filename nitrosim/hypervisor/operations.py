@@ -80,7 +80,7 @@ class HypervisorOperations:
             raise RequestError("PROTOCOL", f"no such request: {request.get('op')!r}")
         try:
             operation(client, request, fds)
-        except (KeyError, OverflowError, TypeError, ValueError) as error:
+        except (LookupError, OverflowError, TypeError, ValueError) as error:
             raise RequestError("PROTOCOL", f"bad {request['op']} request: {error!r}") from error
 
     @property
@@ -207,7 +207,8 @@ class HypervisorOperations:
         client.answer({"response": enclave.nsm(bytes.fromhex(request["request"])).hex()})
 
     def _attach_parent(self, client: Client, request: Message, fds: list[int]) -> None:
-        listener = Listener(fds[0], killable=bool(request["killable"]))
+        killable = bool(request["killable"])
+        listener = Listener(fds.pop(), killable=killable)
         self._parents += 1
         self._supervisor.add(listener, self._network.parent, on_end=self._ended_parent)
         client.answer({})

@@ -13,6 +13,7 @@ client that is killed.
 from __future__ import annotations
 
 import json
+import os
 import socket
 from typing import Any
 
@@ -40,13 +41,19 @@ def receive_message(connection: socket.socket) -> tuple[Message | None, list[int
     """Receive one packet; None at the end of the connection.
 
     Raises:
-        ValueError: the packet is not a JSON object.
+        ValueError, RecursionError: the packet is not a JSON object; descriptors that came
+            with it are closed.
 
     """
     data, fds, _flags, _address = socket.recv_fds(connection, LARGEST_PACKET, 1)
     if not data:
         return None, fds
-    message = json.loads(data)
-    if not isinstance(message, dict):
-        raise ValueError(f"expected an object, got {type(message).__name__}")  # noqa: TRY004
+    try:
+        message = json.loads(data)
+        if not isinstance(message, dict):
+            raise ValueError(f"expected an object, got {type(message).__name__}")  # noqa: TRY004, TRY301
+    except (ValueError, RecursionError):
+        for fd in fds:
+            os.close(fd)
+        raise
     return message, fds

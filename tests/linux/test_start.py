@@ -1,6 +1,8 @@
 """Starting enclaves: names, numbers, what cannot be started, and how a program ended."""
 
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -202,3 +204,14 @@ def test_a_program_that_floods_its_console_loses_the_oldest_lines_only(run_encla
     assert b"599999" == lines[-1]
     numbers = [int(line) for line in lines if line.isdigit() and len(line) == 6]
     assert sorted(numbers) == numbers
+
+
+def test_nothing_of_the_callers_directory_is_executed(tmp_path):
+    (tmp_path / "selectors.py").write_text("raise SystemExit('executed')\n")
+    program = "from nitrosim import Instance\nwith Instance() as i: print(i.instance_id)"
+    command = [sys.executable, "-P", "-c", program]
+
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+    assert (0, "") == (done.returncode, done.stderr)
+    assert done.stdout.startswith("i-")
