@@ -13,8 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-import ordinary_user
 import pytest
+
+import ordinary_user
 
 pytestmark = pytest.mark.needs("userns", "cc", "jq")
 

@@ -7,8 +7,9 @@ read: a root user's checkout and interpreter usually lie where nobody else can e
 import shutil
 from pathlib import Path
 
-import ordinary_user
 import pytest
+
+import ordinary_user
 from ordinary_user import REPOSITORY, run_as_user
 
 pytestmark = pytest.mark.needs("userns", "other-user")

@@ -1,38 +1,21 @@
-"""The command lines as users run them: processes of their own, in a home of their own.
-
-nitro-cli also runs in the process of the tests, where a command takes milliseconds.
-"""
+"""The command lines as users run them: processes of their own, in a home of their own."""
 
 from __future__ import annotations
 
-import contextlib
-import io
-import json
 import os
-import select
 import shutil
-import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 import pytest
 
-from nitrosim.cli.nitro_cli.environment import Environment
-from nitrosim.cli.nitro_cli.main import Machine, run
-from nitrosim.hypervisor.client import Connection, connect
+from nitro_cli_runner import NITROSIM, PATIENCE, NitroCli
 from nitrosim.instance import shut_down
-from nitrosim.places import named_places
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent.parent
-NITROSIM = (sys.executable, "-m", "nitrosim.cli.main")
-NITRO_CLI = (sys.executable, "-m", "nitrosim.cli.nitro_cli.main")
-# How long something may take that happens at once unless it never does.
-PATIENCE = 30
 
 
 @pytest.fixture(scope="module")
@@ -128,139 +111,6 @@ int main(int count, char **words)
 """
 
 
-@dataclass(frozen=True)
-class Done:
-    """How a command ended, and what it printed."""
-
-    status: int
-    output: str
-    errors: str
-
-
-class NitroCli:
-    """nitro-cli with folders, a pool and images of its own.
-
-    Attributes:
-        folder: where everything is.
-        sockets: the directory of the enclaves' sockets.
-        waiting: an image whose program ends when somebody connects to its port 5000.
-        ending: an image whose program ends at once.
-
-    """
-
-    port = 5000
-
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir()
-        self.folder = folder
-        self.sockets = folder / "sockets"
-        self.allocator = folder / "allocator.yaml"
-        self.waiting = folder / "waiting.eif"
-        self.ending = folder / "ending.eif"
-        for directory in (self.sockets, folder / "logs"):
-            directory.mkdir()
-
-    def variables(self) -> dict[str, str]:
-        """Return the variables that lead nitro-cli here."""
-        return {
-            "NITRO_CLI_LOGS_PATH": str(self.folder / "logs"),
-            "NITRO_CLI_SOCKETS_PATH": str(self.sockets),
-            "NITROSIM_ALLOCATOR": str(self.allocator),
-            "XDG_CACHE_HOME": str(self.folder / "cache"),
-        }
-
-    def build(self, program: Path) -> None:
-        """Make the images."""
-        root = self.folder / "root"
-        (root / "bin").mkdir(parents=True)
-        shutil.copy2(program, root / "bin" / "app")
-        for image, words in ((self.waiting, ()), (self.ending, ("end",))):
-            source = ("--rootfs", str(root), "--env", "NITROSIM_INSIDE=1", "-o", str(image))
-            build = [*NITROSIM, "build", *source, "--", "/bin/app", *words]
-            subprocess.run(build, capture_output=True, check=True)
-
-    def set_pool(self, *, cpus: str, memory_mib: int) -> None:
-        """Write the file of the allocator."""
-        text = f"---\nmemory_mib: {memory_mib}\ncpu_pool: {cpus}\n"
-        self.allocator.write_text(text, "ascii")
-
-    def call(self, *words: object) -> Done:
-        """Run a command in this process."""
-        machine = Machine(environment=Environment(variables=os.environ), process=os.getpid())
-        output, errors = (io.TextIOWrapper(io.BytesIO(), "utf-8", newline="") for _ in range(2))
-        with contextlib.redirect_stdout(output), contextlib.redirect_stderr(errors):
-            status = run([str(word) for word in words], machine)
-        return Done(status, *(_written(stream) for stream in (output, errors)))
-
-    def start(self, *words: object, **options: Any) -> subprocess.Popen[str]:
-        """Start a command as a process of its own; the caller ends it."""
-        options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-        command = [*NITRO_CLI, *map(str, words)]
-        return subprocess.Popen(command, stdin=subprocess.DEVNULL, **options)
-
-    def run(self, *words: object, **options: Any) -> Done:
-        """Run a command as a process of its own."""
-        return self.result(self.start(*words, **options))
-
-    def result(self, process: subprocess.Popen[str]) -> Done:
-        """Wait until a command has ended."""
-        output, errors = process.communicate(timeout=PATIENCE)
-        return Done(process.returncode, output, errors)
-
-    def described(self, *words: str) -> Any:
-        """Return what describe-enclaves prints, which ends well."""
-        done = self.call("describe-enclaves", *words)
-        assert (0, "") == (done.status, done.errors)
-        return json.loads(done.output)
-
-    def hypervisor(self) -> Connection | None:
-        """Connect to the hypervisor; None if it does not run."""
-        return connect(named_places(os.environ["NITROSIM_INSTANCE"]))
-
-    def hypervisor_runs(self) -> bool:
-        """Say whether somebody can be asked."""
-        connection = self.hypervisor()
-        if connection is not None:
-            connection.close()
-        return connection is not None
-
-    def ask(self, operation: str, **fields: Any) -> Any:
-        """Ask the hypervisor, which runs."""
-        answer, fd = self.ask_for_fd(operation, **fields)
-        assert fd is None
-        return answer
-
-    def ask_for_fd(self, operation: str, **fields: Any) -> tuple[Any, int | None]:
-        """Ask the hypervisor, which runs; return the descriptor that comes with the answer too."""
-        connection = self.hypervisor()
-        assert connection is not None
-        with contextlib.closing(connection):
-            return connection.request_with_fd(operation, **fields)
-
-    def kill_hypervisor(self) -> None:
-        """Let the hypervisor end without a chance to tidy up; return when it is gone."""
-        hypervisor = self.ask("hello")["pid"]
-        pidfd = os.pidfd_open(hypervisor)
-        os.kill(hypervisor, signal.SIGKILL)
-        ended, _, _ = select.select([pidfd], [], [], PATIENCE)
-        os.close(pidfd)
-        assert ended
-
-    def socket_of(self, enclave_id: str) -> Path:
-        """Return the path of the socket of an enclave."""
-        return self.sockets / f"{enclave_id.rpartition('-enc')[2]}.sock"
-
-    def await_end(self, enclave_id: str) -> None:
-        """Return when an enclave has ended and its socket is gone."""
-        instance, _enc, slot = enclave_id.rpartition("-enc")
-        self.ask("wait", enclave=f"{instance}-enc{slot:0>16}", timeout=PATIENCE)
-
-
-def _written(stream: io.TextIOWrapper) -> str:
-    stream.flush()
-    return stream.detach().getvalue().decode()
-
-
 @pytest.fixture(scope="session")
 def enclave_program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the program of the images, compiled."""
@@ -279,3 +129,18 @@ def nitro_cli(home: Path, enclave_program: Path) -> Iterator[NitroCli]:
             monkeypatch.setenv(name, value)
         cli.build(enclave_program)
         yield cli
+
+
+@pytest.fixture
+def parent(nitro_cli: NitroCli) -> Iterator[NitroCli]:
+    """Give nitro-cli a pool for three enclaves; nothing runs before and after."""
+    nitro_cli.set_pool(cpus="1-3,5-7", memory_mib=1024)
+    yield nitro_cli
+    shut_down(os.environ["NITROSIM_INSTANCE"])
+
+
+@pytest.fixture
+def run_words(parent: NitroCli) -> tuple[object, ...]:
+    """Return the command line of run-enclave."""
+    settings = ("--memory", 64, "--cpu-count", 2, "--debug-mode")
+    return ("run-enclave", "--eif-path", parent.waiting, *settings)

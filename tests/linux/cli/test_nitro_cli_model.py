@@ -7,7 +7,6 @@ this process, a few in one of their own; enclaves, their programs and the hyperv
 import contextlib
 import json
 import os
-import re
 import signal
 
 import pytest
@@ -21,9 +20,9 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from parent_model import CPU_POOL, MEMORY_POOL_MIB, ParentModel, Wanted
 
 from nitrosim.instance import shut_down
+from parent_model import CPU_POOL, MEMORY_POOL_MIB, ParentModel, Wanted
 
 pytestmark = [
     pytest.mark.needs("userns", "cc"),
@@ -88,10 +87,10 @@ class NitroCliMachine(RuleBasedStateMachine):
         refusal = self.model.refusal(wanted)
         done = self.command("run-enclave", *words, process=process)
         if refusal is not None:
-            assert (*refusal, "") == (done.status, codes(done), done.output)
+            assert (*refusal, "") == (done.status, done.codes, done.output)
             assert (refusal[0] == 39) == ("\nFailed connections: 1\n" in done.errors)
             return None
-        assert (0, []) == (done.status, codes(done))
+        assert (0, []) == (done.status, done.codes)
         printed = json.loads(done.output)
         unknown = {name: printed[name] for name in ("EnclaveID", "ProcessID")}
         expected = self.model.start(wanted, image.stem) | unknown
@@ -136,7 +135,7 @@ class NitroCliMachine(RuleBasedStateMachine):
         # That CPUs are free is looked at after the image was opened and before it is read.
         code = "E19" if missing else "E29" if len(self.model.lent_cpus) > 4 else "E35"
         done = self.command("run-enclave", *Wanted().words(str(image)))
-        assert (39, [code, "E39"], "") == (done.status, codes(done), done.output)
+        assert (39, [code, "E39"], "") == (done.status, done.codes, done.output)
 
     # ---- what asks for enclaves ----
 
@@ -167,8 +166,8 @@ class NitroCliMachine(RuleBasedStateMachine):
         ended = self.model.ended[which % len(self.model.ended)]
         by_id = self.command(command, "--enclave-id", ended)
         by_name = self.command(command, "--enclave-name", "nobody")
-        assert (11, ["E11"], "") == (by_id.status, codes(by_id), by_id.output)
-        assert (58, ["E58"], "") == (by_name.status, codes(by_name), by_name.output)
+        assert (11, ["E11"], "") == (by_id.status, by_id.codes, by_id.output)
+        assert (58, ["E58"], "") == (by_name.status, by_name.codes, by_name.output)
 
     @precondition(lambda self: self.model.running)
     @rule(which=WHICH, by_name=st.booleans())
@@ -176,7 +175,7 @@ class NitroCliMachine(RuleBasedStateMachine):
         enclave = self.pick(which)
         done = self.command("console", *address(enclave, by_name), "--disconnect-timeout", 0)
         if enclave["Flags"] == "NONE":
-            assert (44, ["E44"], "") == (done.status, codes(done), done.output)
+            assert (44, ["E44"], "") == (done.status, done.codes, done.output)
             return
         assert (0, "") == (done.status, done.errors)
         assert [
@@ -260,10 +259,6 @@ class NitroCliMachine(RuleBasedStateMachine):
         with contextlib.closing(connection):
             lent = connection.request("lent")
         assert (self.model.lent_cpus, self.model.lent_mib) == (lent["cpu_ids"], lent["memory_mib"])
-
-
-def codes(done):
-    return re.findall(r"^\[ (E\d\d) \]", done.errors, re.MULTILINE)
 
 
 def address(enclave, by_name):

@@ -4,12 +4,7 @@ import contextlib
 import itertools
 import json
 import os
-import re
-import select
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -27,62 +22,10 @@ ROUNDS = 2
 LACKS_CPUS_OR_MEMORY = (["E29", "E39"], ["E27", "E39"])
 ANOTHER_ONE_BOOTS = ["E36", "E39"]
 
-# Runs nitro-cli and kills it in its n-th call of a function of these names; 0 only counts them.
-SUICIDE = """
-import os, signal, sys
-import nitrosim.cli.nitro_cli.run, nitrosim.hypervisor.client, nitrosim.places
-from nitrosim.cli.nitro_cli.main import main
-
-wanted, happened = int(sys.argv[1]), 0
-names = {
-    *("bind", "close", "connect", "flock", "listen", "memfd_create", "open", "posix_spawn"),
-    *("recv", "recvmsg", "send", "sendmsg", "unlink", "write"),
-}
-
-def note(_frame, event, function):
-    global happened
-    if event in ("c_call", "c_return") and function.__name__ in names:
-        happened += 1
-        if happened == wanted:
-            os.kill(os.getpid(), signal.SIGKILL)
-
-sys.setprofile(note)
-status = main(sys.argv[2:])
-sys.setprofile(None)
-print(f"moments: {happened}", file=sys.stderr)
-sys.exit(status)
-"""
-
-
-@pytest.fixture
-def parent(nitro_cli):
-    """nitro-cli with a pool for two or three enclaves; nothing runs before and after."""
-    nitro_cli.set_pool(cpus="1-3,5-7", memory_mib=1024)
-    yield nitro_cli
-    shut_down(os.environ["NITROSIM_INSTANCE"])
-
-
-@pytest.fixture
-def words(parent):
-    """Return the command line of run-enclave."""
-    settings = ("--memory", 64, "--cpu-count", 2, "--debug-mode")
-    return ("run-enclave", "--eif-path", parent.waiting, *settings)
-
-
-def codes(done):
-    return re.findall(r"^\[ (E\d\d) \]", done.errors, re.MULTILINE)
-
 
 def in_threads(function, arguments):
     with ThreadPoolExecutor(WORKERS) as pool:
         return list(pool.map(function, arguments))
-
-
-def assert_nothing_is_left(parent):
-    assert [] == parent.described()
-    assert [] == list(parent.sockets.iterdir())
-    assert [] == parent.ask("list")["enclaves"]
-    assert {"ok": True, "cpu_ids": [], "memory_mib": 0} == parent.ask("lent")
 
 
 # ---- several processes ----
@@ -100,17 +43,17 @@ class Life:
         return self.began < other.ended and other.began < self.ended
 
 
-def test_whoever_runs_at_once_shares_nothing_and_leaves_nothing(parent, words):
+def test_whoever_runs_at_once_shares_nothing_and_leaves_nothing(parent, run_words):
     together = threading.Barrier(WORKERS)
     lives, refusals = [], []
 
     def work(_number):
         for _round in range(ROUNDS):
             together.wait(PATIENCE)
-            done = parent.run(*words)
+            done = parent.run(*run_words)
             began = time.monotonic()
             if done.status:
-                refusals.append((done.status, codes(done), done.output))
+                refusals.append((done.status, done.codes, done.output))
                 continue
             facts = json.loads(done.output)
             seen = parent.run("describe-enclaves")
@@ -123,7 +66,7 @@ def test_whoever_runs_at_once_shares_nothing_and_leaves_nothing(parent, words):
 
     in_threads(work, range(WORKERS))
 
-    expected = [(39, codes, "") for codes in (*LACKS_CPUS_OR_MEMORY, ANOTHER_ONE_BOOTS)]
+    expected = [(39, found, "") for found in (*LACKS_CPUS_OR_MEMORY, ANOTHER_ONE_BOOTS)]
     assert [] == [refusal for refusal in refusals if refusal not in expected]
     assert WORKERS * ROUNDS == len(lives) + len(refusals)
     assert lives
@@ -136,26 +79,41 @@ def test_whoever_runs_at_once_shares_nothing_and_leaves_nothing(parent, words):
     for life in lives:
         with pytest.raises(ProcessLookupError):
             os.kill(life.facts["ProcessID"], 0)
-    assert_nothing_is_left(parent)
+    parent.assert_nothing_is_left()
 
 
-def test_several_processes_may_terminate_the_same_enclave(parent, words):
-    enclave_id = json.loads(parent.call(*words).output)["EnclaveID"]
+def test_while_somebody_has_the_port_of_booting_enclaves_none_starts_and_nothing_is_lent(
+    parent, run_words
+):
+    parent.call(*run_words)
+    parent.call("terminate-enclave", "--all")
+    _answer, listener = parent.ask_for_fd("listen", port=9000)
+
+    done = parent.call(*run_words)
+
+    assert (39, ANOTHER_ONE_BOOTS, "") == (done.status, done.codes, done.output)
+    parent.assert_nothing_is_left()
+    os.close(listener)
+    assert 0 == parent.call(*run_words).status
+
+
+def test_several_processes_may_terminate_the_same_enclave(parent, run_words):
+    enclave_id = json.loads(parent.call(*run_words).output)["EnclaveID"]
     terminate = ("terminate-enclave", "--enclave-id", enclave_id)
 
     racers = [parent.start(*terminate) for _ in range(WORKERS)]
-    outcomes = [(done.status, codes(done)) for done in map(parent.result, racers)]
+    outcomes = [(done.status, done.codes) for done in map(parent.result, racers)]
 
     assert {(0, ()), (11, ("E11",))} >= {(status, tuple(found)) for status, found in outcomes}
     assert (0, []) in outcomes
-    assert_nothing_is_left(parent)
+    parent.assert_nothing_is_left()
 
 
 @pytest.mark.parametrize("operation", ["name", "describe", "terminate", "console"])
 def test_whoever_connected_before_the_end_and_asks_after_it_is_told_at_once(
-    parent, words, operation
+    parent, run_words, operation
 ):
-    facts = json.loads(parent.call(*words).output)
+    facts = json.loads(parent.call(*run_words).output)
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as early:
         early.settimeout(PATIENCE)
         early.connect(str(parent.socket_of(facts["EnclaveID"])))
@@ -170,7 +128,7 @@ def test_whoever_connected_before_the_end_and_asks_after_it_is_told_at_once(
     assert b"" == answer
 
 
-def test_describing_and_terminating_at_once_are_never_in_each_others_way(parent, words):
+def test_describing_and_terminating_at_once_are_never_in_each_others_way(parent, run_words):
     ending = threading.Event()
 
     def describe():
@@ -184,18 +142,18 @@ def test_describing_and_terminating_at_once_are_never_in_each_others_way(parent,
         try:
             for _ in range(8):
                 for _ in range(3):
-                    assert 0 == parent.call(*words).status
+                    assert 0 == parent.call(*run_words).status
                 parent.call("terminate-enclave", "--all")
         finally:
             ending.set()
 
     seen = watcher.result()
     assert {(0, "")} == {(done.status, done.errors) for done in seen}
-    assert_nothing_is_left(parent)
+    parent.assert_nothing_is_left()
 
 
-def test_everybody_who_watches_a_console_sees_it_to_the_end(parent, words):
-    facts = json.loads(parent.call(*words).output)
+def test_everybody_who_watches_a_console_sees_it_to_the_end(parent, run_words):
+    facts = json.loads(parent.call(*run_words).output)
     watchers = [
         parent.start("console", "--enclave-id", facts["EnclaveID"], text=False) for _ in range(3)
     ]
@@ -210,14 +168,14 @@ def test_everybody_who_watches_a_console_sees_it_to_the_end(parent, words):
     assert [(b"", b"", 0)] * 3 == rest
 
 
-def test_instances_side_by_side_do_not_see_each_other(parent, words, monkeypatch):
+def test_instances_side_by_side_do_not_see_each_other(parent, run_words, monkeypatch):
     # Without these the folders are those of the instance.
     for name in ("NITRO_CLI_SOCKETS_PATH", "NITRO_CLI_LOGS_PATH"):
         monkeypatch.delenv(name)
     instances = ["one", "two"]
     environments = [{**os.environ, "NITROSIM_INSTANCE": name} for name in instances]
 
-    racers = [parent.start(*words, env=environment) for environment in environments]
+    racers = [parent.start(*run_words, env=environment) for environment in environments]
     facts = [json.loads(parent.result(racer).output) for racer in racers]
     for name, environment, fact in zip(instances, environments, facts, strict=True):
         assert ("waiting", 16) == (fact["EnclaveName"], fact["EnclaveCID"])
@@ -227,96 +185,3 @@ def test_instances_side_by_side_do_not_see_each_other(parent, words, monkeypatch
         ended = json.loads(parent.run("terminate-enclave", "--all", env=environment).output)
         assert [fact["EnclaveID"]] == [enclave["EnclaveID"] for enclave in ended]
         shut_down(name)
-
-
-# ---- processes that are killed ----
-
-
-def killed_at(parent, moment, words):
-    command = [sys.executable, "-c", SUICIDE, moment, *words]
-    return parent.result(
-        subprocess.Popen(
-            list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-    )
-
-
-def moments_of(parent, words):
-    """Return in how many moments run-enclave can be killed, having run it."""
-    counted = re.search(r"^moments: (\d+)$", killed_at(parent, 0, words).errors, re.MULTILINE)
-    return int(counted[1])
-
-
-def running_when_settled(parent):
-    """Return what runs when the hypervisor has done all that the dead have asked for."""
-    # The end of a connection may be found in the same round as a request, and after it.
-    for _ in range(2):
-        parent.ask("hello")
-    enclaves = parent.ask("list")["enclaves"]
-    for enclave in enclaves:
-        _answer, console = parent.ask_for_fd("console", enclave=enclave["number"])
-        with os.fdopen(console, "rb") as lines:
-            assert b"up\r\n" == next(lines)
-    return enclaves
-
-
-def test_run_enclave_may_be_killed_at_any_moment(parent, words):
-    parent.call(*words)
-    moments = moments_of(parent, words)
-    parent.call("terminate-enclave", "--all")
-
-    ran = []
-    for moment in range(1, moments + 1):
-        assert -signal.SIGKILL == killed_at(parent, moment, words).status
-        enclaves = running_when_settled(parent)
-        cpus = sorted(cpu for enclave in enclaves for cpu in enclave["cpu_ids"])
-        lent = parent.ask("lent")
-        assert (cpus, 32 * len(cpus)) == (lent["cpu_ids"], lent["memory_mib"])
-        assert [enclave["cid"] for enclave in enclaves] == [
-            enclave["EnclaveCID"] for enclave in parent.described()
-        ]
-        ran.append(len(enclaves))
-        assert 0 == parent.call("terminate-enclave", "--all").status
-        assert_nothing_is_left(parent)
-    # Sooner or later it is too late to stop the enclave.
-    assert {0, 1} == set(ran)
-    assert sorted(ran) == ran
-
-
-def test_run_enclave_may_be_killed_while_it_starts_the_hypervisor(parent, words):
-    shut_down(os.environ["NITROSIM_INSTANCE"])
-    moments = moments_of(parent, words)
-
-    for moment in range(1, moments, moments // 9):
-        shut_down(os.environ["NITROSIM_INSTANCE"])
-        assert -signal.SIGKILL == killed_at(parent, moment, words).status
-        if parent.hypervisor_runs():
-            running_when_settled(parent)
-        # If the enclave was started all the same, the pool has enough for both.
-        assert 0 == parent.call(*words).status
-        assert 0 == parent.call("terminate-enclave", "--all").status
-        assert_nothing_is_left(parent)
-
-
-def test_after_the_hypervisor_was_killed_nothing_is_there_and_the_next_enclave_starts(
-    parent, words
-):
-    facts = [json.loads(parent.call(*words).output) for _ in range(2)]
-    processes = [os.pidfd_open(fact["ProcessID"]) for fact in facts]
-    watcher = parent.start("console", "--enclave-id", facts[0]["EnclaveID"])
-    assert watcher.stdout.readline()
-
-    parent.kill_hypervisor()
-
-    for process in processes:
-        assert select.select([process], [], [], PATIENCE)[0]
-        os.close(process)
-    assert 0 == parent.result(watcher).status
-    assert 2 == len(list(parent.sockets.iterdir()))
-    named = parent.run("terminate-enclave", "--enclave-name", "waiting")
-    assert (58, ["E58"], "") == (named.status, codes(named), named.output)
-    done = parent.run("describe-enclaves")
-    assert (0, "[]\n", "") == (done.status, done.output, done.errors)
-    assert [] == list(parent.sockets.iterdir())
-    again = json.loads(parent.run(*words).output)
-    assert facts[0] == again | {key: facts[0][key] for key in ("EnclaveID", "ProcessID")}

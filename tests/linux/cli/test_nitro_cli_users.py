@@ -13,8 +13,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-import ordinary_user
 import pytest
+
+import ordinary_user
 
 pytestmark = pytest.mark.needs("userns", "cc", "other-user")
 
