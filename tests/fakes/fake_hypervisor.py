@@ -23,6 +23,7 @@ class FakeHypervisor:
         self.refusals = {}
         self.console = b""
         self.closed = False
+        self.given = -1
 
     def request(self, operation, **fields):
         assert not self.closed
@@ -36,6 +37,7 @@ class FakeHypervisor:
         reader, writer = os.pipe()
         os.write(writer, self.console)
         os.close(writer)
+        self.given = reader
         return {"run_enclave": FACTS}, reader
 
     def close(self):

@@ -254,9 +254,11 @@ def test_socket_that_this_user_may_not_use_is_left_there(start_process, sockets)
     assert path.exists()
 
 
-def test_path_longer_than_an_address_is_reached(start_process, sockets):
-    folder = sockets / ("d" * 120)
+@pytest.mark.parametrize("length", [107, 108, 200])
+def test_path_as_long_as_an_address_and_longer_is_reached(start_process, sockets, length):
+    folder = sockets / ("d" * (length - len(f"{sockets}//1.sock")))
     folder.mkdir()
+    assert length == len(str(folder / "1.sock"))
     process = start_process("1")
     (sockets / "1.sock").rename(folder / "1.sock")
 

@@ -6,6 +6,7 @@ A fake plays the hypervisor; tests/linux has the real one.
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -94,6 +95,19 @@ def test_without_attach_console_nothing_is_shown_of_it(call, hypervisor):
     hypervisor.console = b"hello\r\n"
 
     assert SHOWN == call("--debug-mode")[1]
+
+
+@pytest.mark.parametrize("words", [(), ("--attach-console",)])
+def test_console_of_the_hypervisor_is_closed(call, hypervisor, words):
+    call(*words)
+
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(hypervisor.given)
+
+
+def test_all_cpus_of_the_pool_may_be_asked_for(call, hypervisor):
+    assert 0 == call(cpus=("--cpu-count", "4"))[0]
+    assert 4 == hypervisor.asked["reserve"]["cpu_count"]
 
 
 # ---- --config ----
