@@ -81,6 +81,9 @@ def run_enclave(parsed: Parsed, context: Context) -> None:
 def _start(settings: RunSettings, context: Context) -> tuple[dict[str, Any], int]:
     """Start the enclave; return what is printed of it, and its console."""
     size = _size(settings.eif_path)
+    # DEVIATION: Each user, and each NITROSIM_INSTANCE, is a parent instance of its own: names,
+    # CIDs, CPUs and memory of one's enclaves are apart from those of others, also where all share
+    # a folder of sockets and so see each other's; on hardware they share one parent instance.
     pool = read_pool(context.environment.variables.get("NITROSIM_ALLOCATOR"))
     _check_cpus(settings, pool)
     _check_memory(settings, size)

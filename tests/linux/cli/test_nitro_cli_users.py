@@ -55,15 +55,15 @@ class User:
         )
         return done.returncode, done.stdout, done.stderr
 
-    def try_to_run_enclave(self):
+    def try_to_run_enclave(self, name=None):
         """Run an enclave, or not."""
         image = ("--eif-path", self.shared / "app.eif", "--debug-mode")
-        settings = ("--cpu-count", 2, "--memory", 64, "--enclave-name", self.name)
+        settings = ("--cpu-count", 2, "--memory", 64, "--enclave-name", name or self.name)
         return self.run("nitro-cli", "run-enclave", *image, *settings)
 
-    def run_enclave(self):
-        """Run an enclave; return what is printed of it."""
-        status, output, errors = self.try_to_run_enclave()
+    def run_enclave(self, name=None):
+        """Run an enclave, called like the user; return what is printed of it."""
+        status, output, errors = self.try_to_run_enclave(name)
         assert status == 0, errors
         return json.loads(output)
 
@@ -140,6 +140,21 @@ def test_everybody_sees_all_enclaves_and_the_consoles_of_those_in_debug_mode(use
             console = ("console", "--enclave-id", enclave["EnclaveID"], "--disconnect-timeout", 1)
             status, output, errors = user.run("nitro-cli", *console)
             assert (0, "", "up") == (status, errors, output.splitlines()[-1])
+
+
+def test_everybody_has_names_cids_and_a_pool_of_their_own(users):
+    root, nobody = users
+
+    facts = [user.run_enclave("app") for user in users]
+
+    assert ["app", "app"] == [enclave["EnclaveName"] for enclave in facts]
+    assert [16, 16] == [enclave["EnclaveCID"] for enclave in facts]
+    assert facts[0]["CPUIDs"] == facts[1]["CPUIDs"]
+    assert facts[0]["EnclaveID"] != facts[1]["EnclaveID"]
+    # So a name may be that of several enclaves, and then it is none.
+    status, output, errors = root.run("nitro-cli", "terminate-enclave", "--enclave-name", "app")
+    assert (58, "", ["E58"]) == (status, output, codes(errors))
+    assert ["app", "app"] == nobody.described()
 
 
 @pytest.mark.parametrize("key", [("name", "EnclaveName"), ("id", "EnclaveID")])
