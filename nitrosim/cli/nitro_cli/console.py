@@ -13,16 +13,7 @@ import time
 
 from nitrosim.cli.nitro_cli.failure import CommandError
 from nitrosim.cli.nitro_cli.output import write_bytes, write_output
-from nitrosim.cli.nitro_cli.processes import (
-    GoneError,
-    NoAnswerError,
-    RefusedError,
-    ask,
-    failed_connections,
-    process_by_id,
-    process_by_name,
-    unknown_enclave,
-)
+from nitrosim.cli.nitro_cli.processes import RefusedError, ask_chosen
 from nitrosim.cli.nitro_cli.settings import disconnect_timeout
 
 TYPE_CHECKING = False
@@ -46,23 +37,14 @@ def console(parsed: Parsed, context: Context) -> None:
 
     """
     timeout = disconnect_timeout(parsed)
-    enclave_id, name = parsed.value("enclave-id"), parsed.value("enclave-name")
-    if enclave_id is not None:
-        path = process_by_id(context, enclave_id, action=_ACTION)
-    else:
-        path = process_by_name(context, name or "", action=_ACTION)
     try:
-        reply = ask(path, "console")
-    except GoneError as error:
-        raise unknown_enclave(enclave_id or name or "", _ACTION) from error
+        reply = ask_chosen(parsed, context, "console", action=_ACTION)
     except RefusedError as error:
         from nitrosim.cli.nitro_cli.codes import ErrorCode  # noqa: PLC0415 - see the package
 
         raise CommandError(
             ErrorCode.CONSOLE_CONNECTION, f"Cannot connect: {error}", action=_ACTION
         ) from error
-    except NoAnswerError as error:
-        raise failed_connections(1, action=_ACTION) from error
     assert reply.fd is not None
     show(int(reply.fields[0]), reply.fd, timeout=timeout)
 

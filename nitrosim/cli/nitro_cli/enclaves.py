@@ -7,16 +7,11 @@ import sys
 
 from nitrosim.cli.nitro_cli.output import write_output
 from nitrosim.cli.nitro_cli.processes import (
-    GoneError,
-    NoAnswerError,
     RefusedError,
     Reply,
-    ask,
+    ask_all,
+    ask_chosen,
     failed_connections,
-    process_by_id,
-    process_by_name,
-    processes,
-    unknown_enclave,
 )
 from nitrosim.eif.hash_algorithm import hash_algorithm
 
@@ -42,15 +37,8 @@ def describe_enclaves(parsed: Parsed, context: Context) -> None:
     """
     metadata = "metadata" if parsed.has("metadata") else ""
     algorithm = hash_algorithm(context.environment.version)
-    texts, failed = [], 0
-    for path in processes(context, action=_DESCRIBE):
-        try:
-            texts.append(_whole_text(ask(path, "describe", metadata, algorithm)))
-        except GoneError:
-            continue
-        except (NoAnswerError, RefusedError):
-            failed += 1
-    write_output(_array(texts))
+    replies, failed = ask_all(context, "describe", metadata, algorithm, action=_DESCRIBE)
+    write_output(_array([_whole_text(reply) for reply in replies]))
     if failed:
         raise failed_connections(failed, action=_DESCRIBE)
 
@@ -74,30 +62,16 @@ def terminate_enclave(parsed: Parsed, context: Context) -> None:
     if parsed.has("all"):
         _terminate_all(context)
         return
-    enclave_id, name = parsed.value("enclave-id"), parsed.value("enclave-name")
-    if enclave_id is not None:
-        path = process_by_id(context, enclave_id, action=_TERMINATE)
-    else:
-        path = process_by_name(context, name or "", action=_TERMINATE)
     try:
-        ended = ask(path, "terminate")
-    except GoneError as error:
-        raise unknown_enclave(enclave_id or name or "", _TERMINATE) from error
-    except (NoAnswerError, RefusedError) as error:
+        ended = ask_chosen(parsed, context, "terminate", action=_TERMINATE)
+    except RefusedError as error:
         raise failed_connections(1, action=_TERMINATE) from error
     write_output(_terminated(ended))
 
 
 def _terminate_all(context: Context) -> None:
-    texts, failed = [], 0
-    for path in processes(context, action=_TERMINATE):
-        try:
-            texts.append(_terminated(ask(path, "terminate")))
-        except GoneError:
-            continue
-        except (NoAnswerError, RefusedError):
-            failed += 1
-    write_output(_array(texts))
+    replies, failed = ask_all(context, "terminate", action=_TERMINATE)
+    write_output(_array([_terminated(reply) for reply in replies]))
     if failed:
         raise failed_connections(failed, action=_TERMINATE)
 

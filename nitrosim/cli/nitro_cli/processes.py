@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket  # `socket` takes as long to load as all else that describe-enclaves does
 import os
+import stat
 import sys
 
 from nitrosim.cli.nitro_cli.failure import CommandError, report
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
 
+    from nitrosim.cli.nitro_cli.clap import Parsed
     from nitrosim.cli.nitro_cli.context import Context
 
 _PATIENCE_S: Final = 3.0
@@ -136,6 +138,48 @@ def process_by_name(context: Context, name: str, *, action: str) -> str:
     raise CommandError(ErrorCode.NAMING, f"{how_many} the name {name}", action=action)
 
 
+def ask_all(
+    context: Context, operation: str, *arguments: str, action: str
+) -> tuple[list[Reply], int]:
+    """Ask all processes; return their answers, and how many did not answer as they should.
+
+    Raises:
+        CommandError: E07 if the directory of their sockets cannot be read.
+
+    """
+    replies, failed = [], 0
+    for path in processes(context, action=action):
+        try:
+            replies.append(ask(path, operation, *arguments))
+        except GoneError:
+            continue
+        except (NoAnswerError, RefusedError):
+            failed += 1
+    return replies, failed
+
+
+def ask_chosen(parsed: Parsed, context: Context, operation: str, *, action: str) -> Reply:
+    """Ask the process of the enclave that ``--enclave-id`` or ``--enclave-name`` names.
+
+    Raises:
+        CommandError: E11 if there is no enclave of that id, E58 of that name; E39 if it does not
+            answer; E07.
+        RefusedError: it refuses.
+
+    """
+    enclave_id, name = parsed.value("enclave-id"), parsed.value("enclave-name")
+    if enclave_id is not None:
+        path = process_by_id(context, enclave_id, action=action)
+    else:
+        path = process_by_name(context, name or "", action=action)
+    try:
+        return ask(path, operation)
+    except GoneError as error:
+        raise unknown_enclave(enclave_id or name or "", action) from error
+    except NoAnswerError as error:
+        raise failed_connections(1, action=action) from error
+
+
 def ask(path: str, operation: str, *arguments: str) -> Reply:
     """Ask the process at the socket `path` and return its answer.
 
@@ -201,8 +245,10 @@ def _connect(connection: _socket.socket, path: str) -> None:
 
 
 def _remove(path: str) -> None:
+    """Remove a socket; another kind of file that is called like one is somebody's."""
     try:
-        os.unlink(path)
+        if stat.S_ISSOCK(os.lstat(path).st_mode):
+            os.unlink(path)
     except OSError:
         # It is gone already, or somebody else's to remove.
         return

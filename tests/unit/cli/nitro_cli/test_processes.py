@@ -209,6 +209,15 @@ def test_the_end_of_an_enclave_may_take_longer_than_an_answer(start_process, soc
         ask(str(sockets / "1.sock"), "terminate")
 
 
+def test_file_that_is_no_socket_is_not_removed(tmp_path):
+    path = tmp_path / "1.sock"
+    path.write_text("somebody's")
+
+    with pytest.raises(GoneError):
+        ask(str(path), "name")
+    assert "somebody's" == path.read_text()
+
+
 def test_file_whose_process_is_gone_is_removed_without_a_word(start_process, sockets, capsys):
     start_process("1").end()
 
