@@ -9,7 +9,7 @@ import pytest
 from nitrosim.backends.command import find_command, hints, image_from_command
 from nitrosim.backends.host_view import host_view
 from nitrosim.errors import EnclaveError
-from nitrosim.sandbox.launcher import Operation
+from nitrosim.sandbox.operation import Operation
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
