@@ -115,7 +115,9 @@ class Launches:
                 check_startable(loan)
             _check_paths(request)
             description = Description(pcrs=image_pcrs(request), metadata=_read_and_close(fds))
-            specification = self._specifications.read(request, self._names(), loan)
+            # A client may know of enclaves that are not ours.
+            names = {*self._names(), *(str(name) for name in request.get("taken_names") or ())}
+            specification = self._specifications.read(request, names, loan)
             booting = undo.enter_context(contextlib.ExitStack())
             if specification.boot:
                 booting.enter_context(self._ready_port())

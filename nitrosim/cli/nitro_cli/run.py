@@ -19,7 +19,7 @@ from nitrosim.cli.nitro_cli.console import show
 from nitrosim.cli.nitro_cli.failure import CommandError
 from nitrosim.cli.nitro_cli.image_to_run import image_to_run
 from nitrosim.cli.nitro_cli.output import write_json
-from nitrosim.cli.nitro_cli.processes import failed_process, processes
+from nitrosim.cli.nitro_cli.processes import ask_all, failed_process
 from nitrosim.cli.nitro_cli.settings import run_settings
 from nitrosim.errors import EnclaveError
 
@@ -27,7 +27,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any, Final
 
-    from nitrosim.backends.image import EnclaveImage
     from nitrosim.cli.nitro_cli.allocator import Pool
     from nitrosim.cli.nitro_cli.clap import Parsed
     from nitrosim.cli.nitro_cli.context import Context
@@ -65,9 +64,10 @@ def run_enclave(parsed: Parsed, context: Context) -> None:
     settings = run_settings(parsed)
     for note in settings.notes:
         print(note, file=sys.stderr)
-    processes(context, action=_ACTION)
+    others, _failed = ask_all(context, "name", action=_ACTION)
+    taken_names = [other.text(1) for other in others]
     try:
-        facts, console = _start(settings, context)
+        facts, console = _Launch(settings, context, taken_names).start()
     except CommandError as error:
         raise failed_process(error, context) from error
     context.log.write("INFO", f"Started {facts['EnclaveID']}")
@@ -78,82 +78,94 @@ def run_enclave(parsed: Parsed, context: Context) -> None:
         os.close(console)
 
 
-def _start(settings: RunSettings, context: Context) -> tuple[dict[str, Any], int]:
-    """Start the enclave; return what is printed of it, and its console."""
-    size = _size(settings.eif_path)
-    # DEVIATION: Each user, and each NITROSIM_INSTANCE, is a parent instance of its own: names,
-    # CIDs, CPUs and memory of one's enclaves are apart from those of others, also where all share
-    # a folder of sockets and so see each other's; on hardware they share one parent instance.
-    pool = read_pool(context.environment.variables.get("NITROSIM_ALLOCATOR"))
-    _check_cpus(settings, pool)
-    _check_memory(settings, size)
-    # Who gives wrong settings need not wait for this.
-    from nitrosim.hypervisor.client import connect_or_start  # noqa: PLC0415 - see above
-    from nitrosim.places import named_places  # noqa: PLC0415 - see above
+class _Launch:
+    """What the process of an enclave does until its enclave runs."""
 
-    connection = connect_or_start(named_places(context.environment.instance))
-    try:
-        return _launch(settings, context, pool, connection)
-    except EnclaveError as error:
-        reason = _REASONS.get(error.code)
-        if reason is None:
-            raise
-        info = ("memory", str(settings.memory_mib))
-        memory = reason is ErrorCode.INSUFFICIENT_MEMORY_AVAILABLE
-        raise CommandError(
-            reason, str(error), action=_ACTION, info=info if memory else ()
-        ) from error
-    finally:
-        connection.close()
+    def __init__(self, settings: RunSettings, context: Context, taken_names: list[str]) -> None:
+        """`taken_names` are those of the enclaves that run already."""
+        self._settings = settings
+        self._context = context
+        self._taken_names = taken_names
+
+    def start(self) -> tuple[dict[str, Any], int]:
+        """Start the enclave; return what is printed of it, and its console.
+
+        Raises:
+            CommandError: for what is wrong with image, CPUs and memory.
+            NitroSimError: the machine cannot run enclaves, or a setting of nitrosim is wrong.
+
+        """
+        settings, environment = self._settings, self._context.environment
+        size = _size(settings.eif_path)
+        # DEVIATION: Each user, and each NITROSIM_INSTANCE, is a parent instance of its own: CIDs,
+        # CPUs and memory of one's enclaves are apart from those of others, also where all share
+        # a folder of sockets and so see each other's; on hardware they share one parent instance.
+        pool = read_pool(environment.variables.get("NITROSIM_ALLOCATOR"))
+        _check_cpus(settings, pool)
+        _check_memory(settings, size)
+        # Who gives wrong settings need not wait for this.
+        from nitrosim.hypervisor.client import connect_or_start  # noqa: PLC0415 - see above
+        from nitrosim.places import named_places  # noqa: PLC0415 - see above
+
+        connection = connect_or_start(named_places(environment.instance))
+        try:
+            return self._ask(connection, pool)
+        except EnclaveError as error:
+            raise _named_as_by_nitro_cli(error, settings) from error
+        finally:
+            connection.close()
+
+    def _ask(self, connection: Connection, pool: Pool) -> tuple[dict[str, Any], int]:
+        """Ask the hypervisor for CPUs, look at the image, ask for the enclave."""
+        settings, context = self._settings, self._context
+        # DEVIATION: run-enclave says E29 for CPUs that other enclaves have before it looks at the
+        # image and the memory; nitro-cli does so if no CPU of the pool is free, and else after
+        # E59 and E27.
+        # DEVIATION: run-enclave says E35 or E36 for an image that does not boot even if memory is
+        # short or a core is not whole; nitro-cli says E27 or E29 then.
+        connection.request(
+            "reserve",
+            cores=pool.cores,
+            cpu_count=settings.cpu_count,
+            cpu_ids=settings.cpu_ids,
+        )
+        image = image_to_run(
+            settings.eif_path,
+            on_signature_checked=lambda: print("Start allocating memory...", file=sys.stderr),
+        )
+        answer, console = connection.run(
+            image,
+            name=settings.enclave_name or image.name,
+            taken_names=self._taken_names,
+            # For the driver 0 stands for any; that in a file of settings has come as far as this.
+            cid=settings.enclave_cid or None,
+            memory_mib=settings.memory_mib,
+            memory_pool_mib=pool.memory_mib,
+            debug_mode=settings.debug_mode,
+            detach=True,
+            boot=True,
+            sockets=os.path.abspath(context.environment.sockets()),
+            log=os.path.abspath(context.log.path),
+        )
+        facts: dict[str, Any] = answer["run_enclave"]
+        print(
+            f"Started enclave with enclave-cid: {facts['EnclaveCID']}, memory: "
+            f"{facts['MemoryMiB']} MiB, cpu-ids: {facts['CPUIDs']}",
+            file=sys.stderr,
+        )
+        return facts, console
 
 
-def _launch(
-    settings: RunSettings, context: Context, pool: Pool, connection: Connection
-) -> tuple[dict[str, Any], int]:
-    # DEVIATION: run-enclave says E29 for CPUs that other enclaves have before it looks at the image
-    # and the memory; nitro-cli does so if no CPU of the pool is free, and else after E59 and E27.
-    # DEVIATION: run-enclave says E35 or E36 for an image that does not boot even if memory is short
-    # or a core is not whole; nitro-cli says E27 or E29 then.
-    connection.request(
-        "reserve",
-        cores=pool.cores,
-        cpu_count=settings.cpu_count,
-        cpu_ids=settings.cpu_ids,
-    )
-    image = image_to_run(
-        settings.eif_path,
-        on_signature_checked=lambda: print("Start allocating memory...", file=sys.stderr),
-    )
-    answer, console = _run(settings, context, pool, connection, image)
-    facts: dict[str, Any] = answer["run_enclave"]
-    print(
-        f"Started enclave with enclave-cid: {facts['EnclaveCID']}, memory: {facts['MemoryMiB']} "
-        f"MiB, cpu-ids: {facts['CPUIDs']}",
-        file=sys.stderr,
-    )
-    return facts, console
-
-
-def _run(
-    settings: RunSettings,
-    context: Context,
-    pool: Pool,
-    connection: Connection,
-    image: EnclaveImage,
-) -> tuple[dict[str, Any], int]:
-    return connection.run(
-        image,
-        name=settings.enclave_name or image.name,
-        # For the driver 0 stands for any; that in a file of settings has come as far as this.
-        cid=settings.enclave_cid or None,
-        memory_mib=settings.memory_mib,
-        memory_pool_mib=pool.memory_mib,
-        debug_mode=settings.debug_mode,
-        detach=True,
-        boot=True,
-        sockets=os.path.abspath(context.environment.sockets()),
-        log=os.path.abspath(context.log.path),
-    )
+def _named_as_by_nitro_cli(
+    error: EnclaveError, settings: RunSettings
+) -> EnclaveError | CommandError:
+    """Return what nitro-cli calls a refusal of the hypervisor; `error` if it knows no such one."""
+    reason = _REASONS.get(error.code)
+    if reason is None:
+        return error
+    memory = reason is ErrorCode.INSUFFICIENT_MEMORY_AVAILABLE
+    info = ("memory", str(settings.memory_mib)) if memory else ()
+    return CommandError(reason, str(error), action=_ACTION, info=info)
 
 
 def _size(path: str) -> int:

@@ -91,11 +91,10 @@ SESSIONS = {
         "terminate-enclave --enclave-name small",
     ),
     "name-of-a-file": (run("twice.eif"),),
-    "name-of-two": (
+    "name-taken-in-another-instance": (
         SMALL,
         (SMALL, OTHER),
-        ("terminate-enclave --enclave-name small", TRACE),
-        ("console --enclave-name small", TRACE),
+        "terminate-enclave --enclave-name small_1",
         "terminate-enclave --all",
     ),
     "config": ("run-enclave --config @/config.json", "describe-enclaves"),

@@ -44,6 +44,7 @@ def test_hypervisor_of_the_instance_is_asked_for_what_the_options_say(
         "run": {
             "image": image,
             "name": "n",
+            "taken_names": [],
             "cid": 10001,
             "memory_mib": 512,
             "memory_pool_mib": 1024,
@@ -54,6 +55,16 @@ def test_hypervisor_of_the_instance_is_asked_for_what_the_options_say(
             "log": str(logs / "nitro_enclaves.log"),
         },
     } == hypervisor.asked
+
+
+def test_names_of_all_enclaves_that_answer_are_taken(call, hypervisor, start_process, sockets):
+    for slot, name in (("1a", "app"), ("1b", "another")):
+        start_process(slot, name=name)
+    start_process("1c", answers={"name": (b"REFUSED\0not this one",)})
+
+    call(NITRO_CLI_SOCKETS_PATH=str(sockets))
+
+    assert ["app", "another"] == hypervisor.asked["run"]["taken_names"]
 
 
 def test_named_cpus_are_asked_for(call, hypervisor):
