@@ -104,6 +104,16 @@ class Console:
         if not data:
             self._close_terminal()
             return
+        self._keep(data)
+
+    def remark(self, line: str) -> None:
+        """Add a line of nitrosim's own, after what the program has written so far."""
+        if self._terminal is not None and not self._held_back:
+            self._read(READABLE)
+        start = "\r\n" if self._kept and not self._kept.endswith(b"\n") else ""
+        self._keep(f"{start}[nitrosim: {line}]\r\n".encode("utf-8", "replace"))
+
+    def _keep(self, data: bytes) -> None:
         self._kept += data
         if len(self._kept) > _KEPT:
             surplus = len(self._kept) - _KEPT

@@ -280,3 +280,41 @@ def test_nothing_is_watched_after_the_end(loop, console, terminal, follow):
     read_all(reader)
 
     assert {} == loop._callbacks
+
+
+# ---- remarks ----
+
+
+def test_a_remark_comes_after_what_the_program_has_written_on_a_line_of_its_own(
+    loop, terminal, console, follow
+):
+    terminal.write(b"one\r\n")
+    console.remark("first")
+    terminal.write(b"two")
+    reader = follow()
+    received = receive(loop, reader, len(b"one\r\n[nitrosim: first]\r\ntwo"))
+    console.remark("second")
+
+    assert b"one\r\n[nitrosim: first]\r\ntwo" == received
+    assert b"\r\n[nitrosim: second]\r\n" == read_all(reader)
+
+
+def test_a_remark_needs_no_terminal(console, follow):
+    console.remark("before")
+
+    assert b"[nitrosim: before]\r\n" == read_all(follow())
+
+
+def test_a_remark_does_not_let_a_program_go_on_that_is_held_back(loop, terminal, console, follow):
+    reader = follow(lossless=True)
+    written = 0
+    while not console._held_back:
+        written += terminal.write(b"x" * READ) or 0
+        settle(loop)
+    before = console._start + len(console._kept)
+
+    console.remark("late")
+
+    after = console._start + len(console._kept)
+    assert before + len(b"\r\n[nitrosim: late]\r\n") == after
+    assert read_all(reader)
