@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 ROOT_DIRECTORY: Final = "root"
 """The enclave's root directory in an entry of the cache."""
 
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 """Of an entry in the cache: to be changed with what `unpack_image` makes of an image."""
 
 _SUFFIX: Final = ".eif"
@@ -87,6 +87,7 @@ def eif_image(
         environment=environment_of(entry.facts["environment"]),
         pcrs=known.pcrs,
         metadata=known.metadata,
+        own_init=entry.facts["own_init"],
     )
 
 

@@ -1,8 +1,9 @@
-"""What the ramdisks of an Enclave Image File unpack to, and what its init would make of that.
+"""What the ramdisks of an Enclave Image File unpack to, and what is executed there.
 
 The kernel unpacks all ramdisks, one after the other, into one root directory, later entries over
-earlier ones, and starts ``/init``. In images of nitro-cli that is the init of
-aws-nitro-enclaves-sdk-bootstrap, and these facts are read from its ``init.c``:
+earlier ones, and starts ``/init``. In images of nitro-cli, which have ``init``, ``rootfs``, ``cmd``
+and ``env``, that is the init of aws-nitro-enclaves-sdk-bootstrap, and these facts are read from its
+``init.c``:
 
 * It reads ``/env`` and ``/cmd``, one value a line without quoting. Without any value they are
   ``PATH=/sbin:/usr/sbin:/bin:/usr/bin`` and ``sh``.
@@ -11,8 +12,8 @@ aws-nitro-enclaves-sdk-bootstrap, and these facts are read from its ``init.c``:
 * The command is found on that same PATH, whatever ``env`` says, and gets the environment as it
   stands in ``env``, nothing else.
 
-No init of an image is ever executed here: what it does is done by the launcher, and an image
-whose init does something else cannot be run.
+That init is not executed: what it does is done by the launcher. In an image of any other layout
+the init is executed, as the kernel would do it, with the merged ramdisks as its root directory.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from nitrosim.backends.eif_cmdline import InitCall, init_call
+from nitrosim.backends.eif_init import why_not
 from nitrosim.eif import Eif, SectionType
 from nitrosim.eif.cpio import Entry
 from nitrosim.eif.cpio_reader import read_cpio
@@ -34,13 +37,20 @@ from nitrosim.images.unpack import unpack
 
 _DEFAULT_COMMAND: Final = ("sh",)
 _DEFAULT_ENVIRONMENT: Final = ("PATH=/sbin:/usr/sbin:/bin:/usr/bin",)
-_HIDDEN: Final = ("dev", "proc", "sys", "run", "tmp")
-_FEWEST_RAMDISKS: Final = 2
+_HIDDEN_FROM_ALL: Final = ("dev", "proc", "sys")
+_HIDDEN: Final = (*_HIDDEN_FROM_ALL, "run", "tmp")
 _MOST_SHOWN: Final = 12
+_INIT: Final = "init"
 
-# DEVIATION: An enclave that is started from an Enclave Image File executes neither its kernel nor
-# its init: images of other layouts than that of nitro-cli (a single ramdisk, an init of one's own)
-# are refused, and the kernel command line has no effect.
+# DEVIATION: An enclave that is started from an Enclave Image File does not execute its kernel, nor
+# its init if it has the layout of nitro-cli; the kernel command line then has no effect, unless it
+# names another init (rdinit=).
+# DEVIATION: Images whose root file system is on a block device, such as those of Bottlerocket, are
+# refused.
+# DEVIATION: An image whose init cannot be executed is refused before it is started; the kernel
+# would try /sbin/init, /etc/init, /bin/init and /bin/sh.
+# DEVIATION: For the init of an image, /dev, /proc and /sys are mounted before it begins; what the
+# image has there is never seen.
 # DEVIATION: In an enclave that is started from an Enclave Image File all files belong to root,
 # whatever owners the image gives them.
 
@@ -48,8 +58,9 @@ _MOST_SHOWN: Final = 12
 def unpack_image(eif: Eif, target: Path, *, root: str) -> dict[str, Any]:
     """Unpack the ramdisks into `target`: below `root` there, what the program sees as ``/``.
 
-    Returns ``command`` and ``environment``, lists of text as init reads them; bytes that are no
-    UTF-8 are surrogates, as `os.fsdecode` has them.
+    Returns ``command`` and ``environment``, lists of text as init or the kernel has them; bytes
+    that are no UTF-8 are surrogates, as `os.fsdecode` has them. ``own_init`` is the kernel's
+    command line if the command is the init of the image, None if that is not executed.
 
     Raises:
         EnclaveError: ``EIF_LAYOUT``.
@@ -58,14 +69,26 @@ def unpack_image(eif: Eif, target: Path, *, root: str) -> dict[str, Any]:
 
     """
     ramdisks = eif.sections_of(SectionType.RAMDISK)
-    if len(ramdisks) < _FEWEST_RAMDISKS:
-        raise _unsupported("the image has a single ramdisk", "two, the second with the application")
+    (section,) = eif.sections_of(SectionType.CMDLINE)
+    command_line = os.fsdecode(bytes(eif.payload(section))).partition("\0")[0]
+    call = init_call(command_line)
     tree = target / "tree"
     unpack(_merged([eif.payload(ramdisk) for ramdisk in ramdisks]), tree)
-    _check(tree)
+    differs = _difference(tree, call)
+    if differs:
+        _check_init(tree, call, differs)
+        tree.rename(target / root)
+        for name in _HIDDEN_FROM_ALL:
+            _clear(target / root / name)
+        return {
+            "command": [call.program, *call.arguments],
+            "environment": [f"{name}={value}" for name, value in call.environment.items()],
+            "own_init": command_line,
+        }
     facts = {
         "command": _read(tree / "cmd") or _DEFAULT_COMMAND,
         "environment": _read(tree / "env") or _DEFAULT_ENVIRONMENT,
+        "own_init": None,
     }
     (tree / os.fsdecode(ROOT)).rename(target / root)
     shutil.rmtree(tree)
@@ -81,10 +104,12 @@ def _merged(ramdisks: Sequence[memoryview]) -> Iterator[Entry]:
             yield entry if entry.group is None else replace(entry, group=(number, *entry.group))
 
 
-def _check(tree: Path) -> None:
-    """Refuse what is not the layout of nitro-cli."""
+def _difference(tree: Path, call: InitCall) -> str:
+    """Say in what an image differs from the layout of nitro-cli; "" for nothing."""
+    if call.program != f"/{_INIT}":
+        return f"its command line says rdinit={ascii(call.program)[1:-1]}"
     wanted = {
-        "init": stat.S_IFREG,
+        _INIT: stat.S_IFREG,
         os.fsdecode(ROOT): stat.S_IFDIR,
         "cmd": stat.S_IFREG,
         "env": stat.S_IFREG,
@@ -92,12 +117,23 @@ def _check(tree: Path) -> None:
     for name, kind in wanted.items():
         path = tree / name
         if not os.path.lexists(path):
-            raise _unsupported(f"its ramdisks have no {name}, but {_names(tree)}")
+            return f"its ramdisks have no {name}, but {_names(tree)}"
         if stat.S_IFMT(path.lstat().st_mode) != kind:
-            raise _unsupported(
-                f"{name} of its ramdisks is {stat.filemode(path.lstat().st_mode)}",
-                "a directory" if kind == stat.S_IFDIR else "a regular file",
-            )
+            return f"{name} of its ramdisks is {stat.filemode(path.lstat().st_mode)}"
+    return ""
+
+
+def _check_init(tree: Path, call: InitCall, differs: str) -> None:
+    """Refuse an image whose init cannot be executed either."""
+    if not any(tree.iterdir()):
+        raise _unsupported(
+            "its ramdisks are empty, and a root file system on a block device is not supported"
+        )
+    reason = why_not(tree, call.program, machine=os.uname().machine)
+    if reason:
+        raise _unsupported(
+            f"it is none of nitro-cli's ({differs}), and its init cannot be executed: {reason}"
+        )
 
 
 def _names(tree: Path) -> str:
@@ -117,7 +153,7 @@ def _clear(path: Path) -> None:
     if not os.path.lexists(path):
         return
     if path.is_symlink() or not path.is_dir():
-        raise _unsupported(f"/{path.name} of its root directory is not a directory", "a directory")
+        raise _unsupported(f"/{path.name} of its root directory is not a directory")
     for entry in path.iterdir():
         if entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry)
@@ -125,9 +161,9 @@ def _clear(path: Path) -> None:
             entry.unlink()
 
 
-def _unsupported(found: str, expected: str = "init, rootfs, cmd and env") -> EnclaveError:
+def _unsupported(found: str) -> EnclaveError:
     return EnclaveError(
-        f"this layout of an image cannot be run here: {found}; expected {expected}, as in images "
-        "that nitro-cli builds (an init of your own runs on hardware only)",
+        f"this image cannot be run here: {found}; expected ramdisks with init, rootfs, cmd and "
+        "env, as nitro-cli builds them, or with an init of your own that can be executed",
         code="EIF_LAYOUT",
     )

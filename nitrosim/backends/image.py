@@ -23,7 +23,8 @@ class EnclaveImage(NamedTuple):
     `operations` assemble the root file system, `command` and `environment` are what
     is executed there, `pcrs` are PCR0, 1, 2 (and 8 if signed), 48 bytes each. `name`
     is what an enclave is called that was given no name. `metadata` is what describe-enclaves
-    adds about the image: the text of a JSON object, "" for none.
+    adds about the image: the text of a JSON object, "" for none. `own_init` is the kernel's
+    command line if the command is the init that an image brings, and None if nitrosim plays init.
     """
 
     name: str
@@ -32,6 +33,7 @@ class EnclaveImage(NamedTuple):
     environment: Mapping[str, str]
     pcrs: Mapping[int, bytes]
     metadata: str = ""
+    own_init: str | None = None
 
 
 def measure(

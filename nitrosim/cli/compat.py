@@ -13,7 +13,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
         "compat",
         help="list the system calls that are served",
         description="List the system calls that the simulator answers, and how faithfully. Every "
-        "other call runs natively.",
+        "other call runs natively. The last lines are for enclaves with the init of their image.",
         allow_abbrev=False,
     )
     parser.add_argument(
@@ -24,7 +24,7 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    from nitrosim.sandbox.calls import CALLS  # noqa: PLC0415 - see nitrosim.cli.main
+    from nitrosim.sandbox.calls import CALLS, OWN_INIT_CALLS  # noqa: PLC0415 - see nitrosim.cli.main
 
     rows = [
         (
@@ -33,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
             f"{call.support.value} {_error_name(call.error)}" if call.error else call.support.value,
             call.note,
         )
-        for call in CALLS
+        for call in (*CALLS, *OWN_INIT_CALLS)
     ]
     if args.json:
         keys = ("call", "subject", "support", "note")

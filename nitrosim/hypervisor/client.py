@@ -111,6 +111,7 @@ class Connection:
                 command=image.command,
                 environment=dict(image.environment),
                 pcrs={index: value.hex() for index, value in image.pcrs.items()},
+                own_init=image.own_init,
                 **fields,
             )
         assert console is not None

@@ -60,7 +60,8 @@ class Specification:
     `operations`, `command` and `environment` say what runs where; `pcrs` are the launch
     measurements as documents carry them, 48 bytes each, by index. `host_cpus` are the processors
     it is bound to; none for any. With `boot` it has started when its init runs, as for
-    nitro-cli, and otherwise when its program has been executed.
+    nitro-cli, and otherwise when its program has been executed. With `own_init`, the kernel's
+    command line, the program is the init of an image.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Specification:
     pcrs: Mapping[int, bytes]
     host_cpus: tuple[int, ...] = ()
     boot: bool = False
+    own_init: str | None = None
     interruptible: bool = False
 
 
@@ -129,6 +131,7 @@ class Enclave:
             specification.command,
             specification.environment,
             host_cpus=specification.host_cpus,
+            own_init=specification.own_init,
             interruptible=specification.interruptible,
         )
         self._on_started = on_started
@@ -167,7 +170,9 @@ class Enclave:
             self.console.attach(fds[0])
         elif kind == "filter" and fds:
             listener = Listener(fds[0], killable=rest == "1")
-            self._program = self._supervisor.add(listener, self.side, nsm=self.nsm)
+            self._program = self._supervisor.add(
+                listener, self.side, nsm=self.nsm, remark=self.console.remark
+            )
             if self.specification.boot:
                 self._has_started()
         elif kind == "exit":

@@ -29,13 +29,15 @@ class Undelivered:
 class Program:
     """All processes under one filter.
 
-    `side` is where its sockets are; `nsm` is None on the parent side. `undelivered`
-    holds, by thread, the answers to give again when the call is made again.
+    `side` is where its sockets are; `nsm` is None on the parent side. `remark` puts a line
+    on the console of an enclave. `undelivered` holds, by thread, the answers to give again
+    when the call is made again.
     """
 
     listener: Listener
     side: Side
     nsm: NsmHandler | None = None
+    remark: Callable[[str], None] | None = None
     undelivered: dict[int, Undelivered] = field(default_factory=dict)
 
 

@@ -56,6 +56,7 @@ class Specifications:
             pcrs=self._measured(request),
             host_cpus=() if loan is None else tuple(host_cpus(cpu_ids, loan.cores)),
             boot=bool(request.get("boot")),
+            own_init=_own_init(request),
             interruptible=bool(request.get("interruptible")),
         )
 
@@ -75,6 +76,11 @@ class Specifications:
         if request["debug_mode"]:
             measurements = measurements.in_debug_mode()
         return measurements.by_index()
+
+
+def _own_init(request: Message) -> str | None:
+    command_line = request.get("own_init")
+    return None if command_line is None else str(command_line)
 
 
 def image_pcrs(request: Message) -> dict[int, bytes]:

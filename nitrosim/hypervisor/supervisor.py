@@ -31,6 +31,7 @@ from nitrosim.hypervisor.answers import (
 from nitrosim.hypervisor.arguments import CallError
 from nitrosim.hypervisor.device_calls import DeviceCalls
 from nitrosim.hypervisor.loop import HUNG_UP, READABLE, Loop
+from nitrosim.hypervisor.mount_calls import MountCalls
 from nitrosim.hypervisor.network import Network
 from nitrosim.hypervisor.notify import Listener, Notification
 from nitrosim.hypervisor.parked import ParkingLot
@@ -39,7 +40,7 @@ from nitrosim.hypervisor.sockets import Side
 from nitrosim.hypervisor.tracee import BadAddressError, GoneError
 from nitrosim.hypervisor.vsock_calls import VsockCalls
 from nitrosim.hypervisor.vsock_transfers import VsockTransfers
-from nitrosim.sandbox.calls import CALLS, Support
+from nitrosim.sandbox.calls import CALLS, OWN_INIT_CALLS
 
 _log = logging.getLogger(__name__)
 
@@ -68,10 +69,14 @@ class Supervisor:
         side: Side,
         *,
         nsm: NsmHandler | None = None,
+        remark: Callable[[str], None] | None = None,
         on_end: Callable[[], None] | None = None,
     ) -> Program:
-        """Serve everything under the filter of `listener`, until its last process is gone."""
-        program = Program(listener, side, nsm)
+        """Serve everything under the filter of `listener`, until its last process is gone.
+
+        What the program should know is put on its console by `remark`, one line at a time.
+        """
+        program = Program(listener, side, nsm, remark)
         self._programs[listener.fd] = program
 
         def ready(events: int) -> None:
@@ -177,7 +182,7 @@ def _discard(answer: Answer) -> None:
 def _handlers(
     calls: VsockCalls, transfers: VsockTransfers, devices: DeviceCalls
 ) -> dict[int, Handler]:
-    """Join the table of calls with the methods that answer them."""
+    """Join the tables of calls with the methods that answer them."""
     machine = os.uname().machine
     by_name: dict[str, Handler] = {
         "socket": calls.socket,
@@ -192,9 +197,10 @@ def _handlers(
         "accept4": transfers.accept4,
         "recvfrom": transfers.recvfrom,
         "ioctl": devices.ioctl,
+        "mount": MountCalls(of_host_root=os.geteuid() == 0).mount,
     }
     return {
         call.numbers[machine]: by_name[call.name]
-        for call in CALLS
-        if call.support is not Support.ERRNO
+        for call in (*CALLS, *OWN_INIT_CALLS)
+        if call.is_handed_over
     }

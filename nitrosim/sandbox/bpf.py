@@ -1,4 +1,4 @@
-"""The BPF program that sends the calls of the table to the hypervisor.
+"""The BPF program that sends the calls of a table to the hypervisor.
 
 Some facts about seccomp filters:
 
@@ -24,7 +24,7 @@ import os
 import struct
 from collections.abc import Iterable
 
-from nitrosim.sandbox.calls import CALLS, Argument, Call, Support
+from nitrosim.sandbox.calls import CALLS, Argument, Call
 
 # DEVIATION: Programs of another ABI than the machine's own (32-bit x86, x32) get ENOSYS for every
 # system call.
@@ -82,7 +82,8 @@ def filter_program(machine: str | None = None, calls: Iterable[Call] = CALLS) ->
 
 def _block(call: Call) -> list[Instruction]:
     """Return what follows a matching number; falls out of its end when a condition fails."""
-    verdict = _ERRNO | call.error if call.support is Support.ERRNO else _NOTIFY
+    # A call that fails with error 0 returns 0, and has not been made.
+    verdict = _NOTIFY if call.is_handed_over else _ERRNO | call.error
     block: list[Instruction] = [(_RETURN, 0, 0, verdict)]
     for condition in reversed(call.when):
         block = _test(condition, skip=len(block)) + block

@@ -1,13 +1,18 @@
-"""The system calls that nitrosim answers: the one table behind everything that names them.
+"""The system calls that nitrosim answers: the tables behind everything that names them.
 
-From this table come the BPF program that the enclave runs under
+From these tables come the BPF program that the enclave runs under
 (:mod:`nitrosim.sandbox.bpf`), the dispatcher of the hypervisor, the output of
 ``nitrosim compat`` and the compatibility page of the documentation. A call that
 is not listed runs natively, at the cost of one pass through the filter.
 
+``CALLS`` are answered for every program. ``OWN_INIT_CALLS`` are added to them in enclaves
+that execute the init of their image, which prepares the machine as on hardware;
+nobody else pays for them.
+
 How sure a line is: FULL means that a program cannot tell the answer from that
-of a real enclave; PARTIAL names what differs; ERRNO is a fixed error answered
-by the filter itself, without asking the hypervisor.
+of a real enclave; PARTIAL names what differs. ERRNO is a fixed error, and SUCCESS
+is 0 without anything being done: both are answered by the filter itself, without
+asking the hypervisor.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ class Support(StrEnum):
     FULL = "FULL"
     PARTIAL = "PARTIAL"
     ERRNO = "ERRNO"
+    SUCCESS = "SUCCESS"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,11 @@ class Call:
     when: tuple[Argument, ...] = ()
     subject: str = ""
     error: int = 0
+
+    @property
+    def is_handed_over(self) -> bool:
+        """Whether the hypervisor is asked; otherwise the filter answers."""
+        return self.support in (Support.FULL, Support.PARTIAL)
 
 
 def _numbers(x86_64: int, aarch64: int) -> dict[str, int]:
@@ -162,5 +173,39 @@ CALLS: tuple[Call, ...] = (
             ("io_uring_enter", 426),
             ("io_uring_register", 427),
         )
+    ),
+)
+
+# DEVIATION: The kernel and the modules of an image are not executed. In an enclave with the init of
+# its image, init_module and finit_module succeed without doing anything, whatever module they are
+# given: the driver of the Nitro Secure Module is there already.
+# DEVIATION: In an enclave with the init of its image, fsopen fails with ENOSYS, as on the 4.14
+# enclave kernel and unlike on newer ones: programs then mount with mount(2), which is served.
+OWN_INIT_CALLS: tuple[Call, ...] = (
+    Call(
+        "mount",
+        _numbers(165, 40),
+        Support.PARTIAL,
+        "devtmpfs, proc, sysfs and devpts succeed without options where they are mounted already; "
+        "cgroup hierarchies succeed and are not mounted; other types run natively",
+        subject="the init of an image: kernel file systems",
+    ),
+    *(
+        Call(
+            name,
+            _numbers(x86_64, aarch64),
+            Support.SUCCESS,
+            "nothing is loaded; /dev/nsm is there from the beginning",
+            subject="the init of an image",
+        )
+        for name, x86_64, aarch64 in (("init_module", 175, 105), ("finit_module", 313, 273))
+    ),
+    Call(
+        "fsopen",
+        _numbers(430, 430),
+        Support.ERRNO,
+        "programs then use mount, as on the 4.14 enclave kernel",
+        subject="the init of an image",
+        error=errno.ENOSYS,
     ),
 )

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from nitrosim.errors import HostNotSupportedError, Requirement
 from nitrosim.sandbox.bpf import filter_program, supported_machine
+from nitrosim.sandbox.calls import CALLS, OWN_INIT_CALLS
 from nitrosim.sandbox.descriptors import place_descriptors
 from nitrosim.sandbox.operation import Operation
 
@@ -93,8 +94,10 @@ def _fingerprint(sources: Path) -> str:
 
 
 @cache
-def filter_file() -> int:
+def filter_file(*, own_init: bool = False) -> int:
     """Return a descriptor of a sealed file in RAM that holds the filter program.
+
+    `own_init`: the one for the init of an image, which has more to be asked.
 
     Raises:
         HostNotSupportedError: there is no filter for this machine.
@@ -111,28 +114,32 @@ def filter_file() -> int:
             ]
         )
     fd = os.memfd_create("nitrosim-filter", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.write(fd, filter_program())
+    os.write(fd, filter_program(calls=(*CALLS, *OWN_INIT_CALLS) if own_init else CALLS))
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK)
     return fd
 
 
-def launch_enclave(
+def launch_enclave(  # noqa: PLR0913 - the parts of a plan
     operations: Sequence[Operation],
     command: Sequence[str],
     environment: Mapping[str, str],
     *,
     host_cpus: Sequence[int] = (),
+    own_init: str | None = None,
     interruptible: bool = False,
 ) -> Launch:
     """Start the launcher of one enclave, as a child of this process.
 
     `environment` is exactly what the command gets. `host_cpus` are the processors that it may
-    run on; none for those of this process. `interruptible` lets its calls be interrupted as on
-    kernels before 5.19 (for tests).
+    run on; none for those of this process. With `own_init` the command is the init of an image,
+    and that is the kernel's command line for it. `interruptible` lets its calls be interrupted as
+    on kernels before 5.19 (for tests).
     """
     arguments = [str(launcher_path()), "enclave"]
     if host_cpus:
         arguments += ["--cpus", ",".join(map(str, host_cpus))]
+    if own_init is not None:
+        arguments += ["--own-init", f"{own_init}\n"]
     if interruptible:
         arguments.append("--interruptible")
     for operation in operations:
@@ -146,7 +153,11 @@ def launch_enclave(
             arguments,
             environment,
             file_actions=place_descriptors(
-                {theirs.fileno(): _CONTROL, started_theirs: _STARTED, filter_file(): _FILTER}
+                {
+                    theirs.fileno(): _CONTROL,
+                    started_theirs: _STARTED,
+                    filter_file(own_init=own_init is not None): _FILTER,
+                }
             ),
             setsigmask=(),
             setsigdef=_DEFAULT_SIGNALS,

@@ -30,14 +30,37 @@ static void end_by_signal(int number, siginfo_t *from, void *context)
 		_exit(0);
 }
 
+/*
+ * The init of an image is pid 1, of a process namespace inside of ours. So it is what it expects to
+ * be, orphans are its own, and reboot(2) ends it; and whatever it does with signals or with its
+ * credentials, we can end the enclave, and the hypervisor's end ends us. Our session keeps signals
+ * to its process group from the hypervisor.
+ */
+static void make_inner_namespace(void)
+{
+	if (setsid() < 0 || unshare(CLONE_NEWPID) < 0)
+		die("cannot create the namespace of the init");
+}
+
+/* To pid 1 of a namespace, reboot(2) is a SIGHUP or SIGINT that kills it (reboot(2)); no other can. */
+/* DEVIATION: An enclave with the init of its image ends when that has ended or calls reboot(2), with
+ * the status of the init, or 0 after a reboot; hardware waits for 30 seconds after a panic. */
+static int own_status(int status)
+{
+	int rebooted = WIFSIGNALED(status) && (WTERMSIG(status) == SIGHUP || WTERMSIG(status) == SIGINT);
+	return rebooted ? 0 : status;
+}
+
 /* init: reap everything; when the command ends, say how, and end the enclave with it. */
-static void __attribute__((noreturn)) run_init(char **command)
+static void __attribute__((noreturn)) run_init(char **command, int outer_root)
 {
 	char line[32];
 	int status;
 	int console = open_console();
 	struct sigaction action = { .sa_sigaction = end_by_signal, .sa_flags = SA_SIGINFO | SA_RESTART };
 	sigaction(SIGTERM, &action, NULL);
+	if (own_init)
+		make_inner_namespace();
 	/* Nothing is copied for a process that only executes another program. Until it has, it works
 	 * in our memory, and we stand still. */
 	pid_t program = vfork();
@@ -46,6 +69,8 @@ static void __attribute__((noreturn)) run_init(char **command)
 	if (program == 0) {
 		fcntl(CONTROL, F_SETFD, FD_CLOEXEC);
 		fcntl(STARTED, F_SETFD, FD_CLOEXEC);
+		if (own_init)
+			show_own_processes(outer_root);
 		run_program(command, console);
 	}
 	failure_fd = CONTROL; /* the child had its own opinion */
@@ -61,7 +86,7 @@ static void __attribute__((noreturn)) run_init(char **command)
 		if (ended == program)
 			break;
 	}
-	compose(line, sizeof line, "exit %d", status);
+	compose(line, sizeof line, "exit %d", own_init ? own_status(status) : status);
 	tell(line, -1);
 	_exit(0);
 }
@@ -134,5 +159,5 @@ void enclave(char **arguments)
 	execute_operations();
 	enter_new_root();
 	sethostname("(none)", 6);
-	run_init(command);
+	run_init(command, outer_root);
 }

@@ -70,6 +70,7 @@ void bind_device(const char *device, const char *target);
 /* plan.c: parse returns the command; the others work on the list. */
 extern int wait_interruptible;
 extern const char *cpus; /* "0,2": the processors to run on; NULL for any */
+extern const char *own_init; /* what /proc/cmdline says to the init of an image; NULL for others */
 char **parse_operations(char **argument);
 void open_sources(void);
 void mount_root(void);
@@ -79,6 +80,7 @@ void execute_operations(void);
 void mount_system(int outer_root);
 void enter_new_root(void);
 int open_console(void);
+void show_own_processes(int outer_root);
 
 /* users.c */
 void map_all(pid_t pid, const char *which);

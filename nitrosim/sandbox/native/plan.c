@@ -3,7 +3,7 @@
 
 enum { MAX_OPERATIONS = 256 };
 
-enum kind { RO_BIND, OVERLAY, SYMLINK, DIRECTORY, TEMPORARY, CONTENT, CPUS, INTERRUPTIBLE };
+enum kind { RO_BIND, OVERLAY, SYMLINK, DIRECTORY, TEMPORARY, CONTENT, CPUS, OWN_INIT, INTERRUPTIBLE };
 static const struct { const char *name; enum kind kind; int arguments; } kinds[] = {
 	{ "--ro-bind", RO_BIND, 2 },    /* SOURCE TARGET */
 	{ "--overlay", OVERLAY, 2 },    /* SOURCE TARGET: SOURCE below, writes stay in RAM; / is the root */
@@ -12,10 +12,11 @@ static const struct { const char *name; enum kind kind; int arguments; } kinds[]
 	{ "--tmpfs", TEMPORARY, 1 },    /* PATH: noexec, nosuid, nodev */
 	{ "--content", CONTENT, 2 },    /* TEXT FILE */
 	{ "--cpus", CPUS, 1 },          /* NUMBER,...: the processors to run on */
+	{ "--own-init", OWN_INIT, 1 },  /* TEXT: COMMAND is the init of an image; /proc/cmdline is TEXT */
 	{ "--interruptible", INTERRUPTIBLE, 0 }, /* for tests: wait as before Linux 5.19 */
 };
 int wait_interruptible;
-const char *cpus;
+const char *cpus, *own_init;
 static struct operation { enum kind kind; const char *from, *to; int fd; } operations[MAX_OPERATIONS];
 static int operation_count;
 
@@ -41,6 +42,8 @@ char **parse_operations(char **argument)
 		wait_interruptible |= operation->kind == INTERRUPTIBLE;
 		if (operation->kind == CPUS)
 			cpus = argument[1];
+		if (operation->kind == OWN_INIT)
+			own_init = argument[1];
 		argument += 1 + kinds[k].arguments;
 	}
 	errno = EINVAL;
@@ -115,7 +118,7 @@ static void execute(const struct operation *operation)
 {
 	char target[4096];
 	struct stat status;
-	if (operation->kind == CPUS || operation->kind == INTERRUPTIBLE || is_root(operation))
+	if (operation->kind >= CPUS || is_root(operation))
 		return;
 	compose(target, sizeof target, NEW_ROOT "%s", operation->to);
 	make_parents(target);
@@ -147,6 +150,7 @@ static void execute(const struct operation *operation)
 		make_file(target, operation->from);
 		break;
 	case CPUS:
+	case OWN_INIT:
 	case INTERRUPTIBLE:
 		break;
 	}

@@ -75,7 +75,8 @@ void __attribute__((noreturn)) run_program(char **command, int console)
 	char line[32];
 	int killable;
 	failure_fd = STARTED;
-	if (setsid() < 0 || dup2(console, 0) < 0 || dup2(console, 1) < 0 || dup2(console, 2) < 0)
+	/* The init of an image leads no session, as on hardware: its own setsid() succeeds. */
+	if ((!own_init && setsid() < 0) || dup2(console, 0) < 0 || dup2(console, 1) < 0 || dup2(console, 2) < 0)
 		die("cannot attach the console");
 	setrlimit(RLIMIT_NOFILE, &files);
 	umask(022);

@@ -240,6 +240,8 @@ def test_a_file_that_cannot_be_read_is_an_error(image_of, tmp_path, name):
 
 
 INIT = file(b"init", b"init", 0o755)
+#: The beginning of a static program.
+OWN_INIT = file(b"init", b"\x7fELF\x02\x01".ljust(18, b"\0") + b"\x3e".ljust(46, b"\0"), 0o755)
 CMD = file(b"cmd", b"/bin/app\n")
 ENV = file(b"env", b"")
 ROOTFS = folder(b"rootfs")
@@ -257,9 +259,16 @@ ROOTFS = folder(b"rootfs")
         ((INIT, ROOTFS, CMD, folder(b"env")), "env of its ramdisks is drwxr-xr-x"),
         ((INIT, ROOTFS, CMD, ENV, link(b"rootfs/dev", b"/dev")), "/dev of its root directory"),
         ((INIT, ROOTFS, CMD, ENV, file(b"rootfs/run", b"")), "/run of its root directory"),
+        ((INIT,), "its init cannot be executed: /init is no program for x86_64 and no script"),
+        ((file(b"init", b"#!/bin/sh\n", 0o755),), "/init needs its interpreter, and /bin/sh does"),
+        ((folder(b"bin"),), "no init, but bin.*: /init does not exist"),
+        ((OWN_INIT, link(b"dev", b"/tmp")), "/dev of its root directory"),
+        ((OWN_INIT, file(b"proc", b"")), "/proc of its root directory"),
     ],
 )
-def test_another_layout_than_that_of_nitro_cli_is_refused(image_of, build, tmp_path, entries, said):
+def test_another_layout_is_refused_without_an_init_that_can_be_executed(
+    image_of, build, tmp_path, entries, said
+):
     path = build(Archive(()), Archive(entries))
 
     with pytest.raises(EnclaveError, match=said) as caught:
@@ -269,11 +278,67 @@ def test_another_layout_than_that_of_nitro_cli_is_refused(image_of, build, tmp_p
     assert [".lock"] == [entry.suffix for entry in (tmp_path / "cache").iterdir()]
 
 
-def test_a_single_ramdisk_is_refused(image_of):
-    with pytest.raises(EnclaveError, match="a single ramdisk") as caught:
+def test_empty_ramdisks_are_refused_with_what_they_stand_for(image_of):
+    with pytest.raises(
+        EnclaveError, match="are empty, and a root file system on a block"
+    ) as caught:
         image_of(EIFS / "one-empty-ramdisk.eif")
 
     assert "EIF_LAYOUT" == caught.value.code
+
+
+# ---- an init of one's own ----
+
+
+def test_an_image_of_another_layout_is_run_with_its_init(image_of, build):
+    image = image_of(build(Archive((OWN_INIT,)), cmdline="console=ttyS0 MODE=test verbose"))
+
+    assert ("/init", "verbose") == image.command
+    assert {"HOME": "/", "TERM": "linux", "MODE": "test"} == image.environment
+    assert "console=ttyS0 MODE=test verbose" == image.own_init
+    assert ["init"] == entries_below(root_of(image))
+
+
+def test_the_init_may_be_another_program_than_init(image_of, build):
+    program = link(b"sbin/start", b"../init")
+    image = image_of(
+        build(
+            Archive((OWN_INIT, folder(b"sbin"), program)), cmdline="x rdinit=/sbin/start -- y z=1"
+        )
+    )
+
+    assert ("/sbin/start", "y", "z=1") == image.command
+
+
+def test_a_command_line_may_name_another_init_than_that_of_nitro_cli(image_of, build):
+    other = file(b"other", OWN_INIT.content.data, 0o755)
+    image = image_of(
+        build(BOOTSTRAP, application(), Archive((other,)), cmdline="quiet rdinit=/other")
+    )
+
+    assert (("/other",), "quiet rdinit=/other") == (image.command, image.own_init)
+    assert {"init", "rootfs", "cmd", "env"} <= set(entries_below(root_of(image)))
+
+
+def test_one_ramdisk_may_hold_all_that_nitro_cli_puts_into_two(image_of, build):
+    image = image_of(build(Archive((INIT, ROOTFS, CMD, ENV))))
+
+    assert (("/bin/app",), None) == (image.command, image.own_init)
+
+
+def test_what_an_init_finds_mounted_is_empty_and_all_else_is_kept(image_of, build):
+    kept = [folder(b"run"), file(b"run/a", b""), folder(b"tmp"), file(b"tmp/b", b"")]
+    hidden = [folder(b"dev"), file(b"dev/null", b""), folder(b"proc"), file(b"proc/1", b"")]
+
+    root = root_of(image_of(build(Archive((OWN_INIT, *kept, *hidden)))))
+
+    assert ["dev", "init", "proc", "run", "run/a", "tmp", "tmp/b"] == entries_below(root)
+
+
+def test_the_command_line_of_nitro_cli_has_no_effect_on_its_own_images(image_of, build):
+    image = image_of(build(BOOTSTRAP, application(), cmdline="x A=2 -- y"))
+
+    assert (("/bin/app",), {"A": "1"}, None) == (image.command, image.environment, image.own_init)
 
 
 def test_a_name_that_leads_out_is_refused_and_nothing_is_left(image_of, build, tmp_path):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nitrosim.sandbox.bpf import filter_program, supported_machine
-from nitrosim.sandbox.calls import CALLS, Support
+from nitrosim.sandbox.calls import CALLS, OWN_INIT_CALLS
 
 ALLOW, NOTIFY = "allow", "notify"
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -68,14 +68,17 @@ def run(program, data):
             pytest.fail(f"instruction {at - 1} has the unknown code {code:#x}")
 
 
-def verdict(machine, number, *args, architecture=None):
-    """Return what becomes of a call: ALLOW, NOTIFY or an error number."""
+def verdict(machine, number, *args, architecture=None, own_init=False):
+    """Return what becomes of a call: ALLOW, NOTIFY or an error number.
+
+    `own_init`: under the filter for the init of an image.
+    """
     call = SystemCall(
         number,
         ARCHITECTURES[machine] if architecture is None else architecture,
         (*args, *[0] * (6 - len(args))),
     )
-    returned = run(PROGRAMS[machine], call.pack())
+    returned = run((OWN_INIT_PROGRAMS if own_init else PROGRAMS)[machine], call.pack())
     if returned == 0x7FFF0000:
         return ALLOW
     if returned == 0x7FC00000:
@@ -85,10 +88,14 @@ def verdict(machine, number, *args, architecture=None):
 
 
 PROGRAMS = {machine: filter_program(machine) for machine in ARCHITECTURES}
+OWN_INIT_PROGRAMS = {
+    machine: filter_program(machine, (*CALLS, *OWN_INIT_CALLS)) for machine in ARCHITECTURES
+}
 
 
 def expected_of(line):
-    return line.error if line.support is Support.ERRNO else NOTIFY
+    # An error of 0 is success.
+    return NOTIFY if line.is_handed_over else line.error
 
 
 def matching(line):
@@ -105,8 +112,8 @@ def fulfils(condition, args):
     return args[condition.index] != 0
 
 
-def by_the_table(machine, number, args):
-    for line in CALLS:
+def by_the_table(machine, number, args, *, own_init=False):
+    for line in (*CALLS, *OWN_INIT_CALLS) if own_init else CALLS:
         if line.numbers[machine] == number and all(fulfils(c, args) for c in line.when):
             return expected_of(line)
     return ALLOW
@@ -171,9 +178,34 @@ def test_calls_outside_the_table_run_natively(machine):
             assert ALLOW == verdict(machine, number, *[word] * 6)
 
 
-@given(machine=machines, number=st.integers(0, 512) | st.integers(0, X32 - 1), args=arguments)
-def test_the_verdict_is_that_of_the_table(machine, number, args):
-    assert by_the_table(machine, number, args) == verdict(machine, number, *args)
+@given(
+    machine=machines,
+    number=st.integers(0, 512) | st.integers(0, X32 - 1),
+    args=arguments,
+    own_init=st.booleans(),
+)
+def test_the_verdict_is_that_of_the_table(machine, number, args, own_init):
+    wanted = by_the_table(machine, number, args, own_init=own_init)
+
+    assert wanted == verdict(machine, number, *args, own_init=own_init)
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_the_calls_of_an_init_are_answered_to_the_init_of_an_image_and_to_nobody_else(machine):
+    numbers = {line.name: line.numbers[machine] for line in OWN_INIT_CALLS}
+
+    assert {"mount": NOTIFY, "init_module": 0, "finit_module": 0, "fsopen": errno.ENOSYS} == {
+        name: verdict(machine, number, own_init=True) for name, number in numbers.items()
+    }
+    assert {ALLOW} == {verdict(machine, number) for number in numbers.values()}
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
+@pytest.mark.parametrize("line", CALLS, ids=name_of)
+def test_the_init_of_an_image_is_answered_what_everybody_is(machine, line):
+    number, args = line.numbers[machine], matching(line)
+
+    assert verdict(machine, number, *args) == verdict(machine, number, *args, own_init=True)
 
 
 @given(machine=machines, line=st.sampled_from(CALLS), args=arguments)
@@ -217,9 +249,10 @@ def test_calls_by_the_x32_numbering_do_not_exist(number, args):
     assert errno.ENOSYS == verdict("x86_64", number, *args)
 
 
+@pytest.mark.parametrize("programs", [PROGRAMS, OWN_INIT_PROGRAMS], ids=["all", "own init"])
 @pytest.mark.parametrize("machine", ARCHITECTURES)
-def test_the_program_fits_the_launcher_and_ends_in_a_return(machine):
-    instructions = list(struct.iter_unpack("=HBBI", PROGRAMS[machine]))
+def test_the_program_fits_the_launcher_and_ends_in_a_return(machine, programs):
+    instructions = list(struct.iter_unpack("=HBBI", programs[machine]))
 
     assert len(instructions) <= LAUNCHER_ROOM
     assert instructions[-1][0] == 0x06

@@ -15,6 +15,7 @@ from nitrosim.sandbox.calls import (
     CALLS,
     GET_LOCAL_CID,
     NSM_IOCTL_RAW,
+    OWN_INIT_CALLS,
     SO_DOMAIN,
     SO_PROTOCOL,
     SOL_SOCKET,
@@ -23,6 +24,7 @@ from nitrosim.sandbox.calls import (
 
 # arm64 has no list of its own: it takes the generic one, and for 64 bits the preprocessor needs
 # only to be told so. __NR3264_* are the calls that differ between 32 and 64 bits.
+ALL = (*CALLS, *OWN_INIT_CALLS)
 HEADERS = {
     "x86_64": ("asm/unistd_64.h", "-D__x86_64__"),
     "aarch64": ("asm-generic/unistd.h", "-D__BITS_PER_LONG=64"),
@@ -49,9 +51,9 @@ def test_the_numbers_are_those_of_the_kernel_headers(machine):
     header, option = HEADERS[machine]
     numbers = macros(f"#include <{header}>\n", option)
 
-    wanted = {line.name: numbers[f"__NR_{line.name}"] for line in CALLS}
+    wanted = {line.name: numbers[f"__NR_{line.name}"] for line in ALL}
 
-    assert wanted == {line.name: str(line.numbers[machine]) for line in CALLS}
+    assert wanted == {line.name: str(line.numbers[machine]) for line in ALL}
 
 
 @pytest.mark.needs("cc")
@@ -74,18 +76,18 @@ def test_the_nsm_request_is_made_as_iowr_makes_it():
 
 
 def test_error_lines_and_only_they_name_an_error():
-    assert {line.name for line in CALLS if line.error} == {
-        line.name for line in CALLS if line.support is Support.ERRNO
+    assert {line.name for line in ALL if line.error} == {
+        line.name for line in ALL if line.support is Support.ERRNO
     }
-    assert all(line.error in errno.errorcode for line in CALLS if line.error)
+    assert all(line.error in errno.errorcode for line in ALL if line.error)
 
 
 def test_a_partial_line_says_what_differs():
-    assert [] == [line.name for line in CALLS if line.support is Support.PARTIAL and not line.note]
+    assert [] == [line.name for line in ALL if line.support is Support.PARTIAL and not line.note]
 
 
 def test_conditions_are_on_arguments_that_exist():
-    for line in CALLS:
+    for line in ALL:
         assert sorted({c.index for c in line.when}) == [c.index for c in line.when]
         assert all(0 <= c.index < 6 for c in line.when)
         assert all(0 <= value < 2**32 for c in line.when for value in c.values)
@@ -95,6 +97,17 @@ def test_every_call_that_is_handed_over_has_a_handler(tmp_path):
     supervisor = Supervisor(Loop(), Network(tmp_path, "test"))
     machine = os.uname().machine
 
-    handed_over = {line.numbers[machine] for line in CALLS if line.support is not Support.ERRNO}
+    handed_over = {line.numbers[machine] for line in ALL if line.is_handed_over}
 
     assert handed_over == set(supervisor._handlers)
+
+
+def test_only_partial_and_full_lines_are_handed_over():
+    answered_by_the_filter = {line.support for line in ALL if not line.is_handed_over}
+
+    assert {Support.ERRNO, Support.SUCCESS} == answered_by_the_filter
+
+
+def test_no_call_of_an_init_is_one_that_others_are_answered():
+    """Two lines on one call would depend on their order."""
+    assert set() == {line.name for line in CALLS} & {line.name for line in OWN_INIT_CALLS}
