@@ -31,7 +31,8 @@ class Program:
 
     `side` is where its sockets are; `nsm` is None on the parent side. `remark` puts a line
     on the console of an enclave. `undelivered` holds, by thread, the answers to give again
-    when the call is made again.
+    when the call is made again; `done` the last call of a thread, with its arguments, if that
+    cannot be done twice.
     """
 
     listener: Listener
@@ -39,6 +40,7 @@ class Program:
     nsm: NsmHandler | None = None
     remark: Callable[[str], None] | None = None
     undelivered: dict[int, Undelivered] = field(default_factory=dict)
+    done: dict[int, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
 
 
 @dataclass(slots=True, eq=False)

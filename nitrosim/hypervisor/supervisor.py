@@ -21,6 +21,7 @@ from collections.abc import Callable
 
 from nitrosim.hypervisor.answers import (
     BAD_ADDRESS,
+    SUCCESS,
     Answer,
     Fail,
     Install,
@@ -61,6 +62,8 @@ class Supervisor:
         self._parking = ParkingLot(loop, self._deliver_parked)
         lender = SocketLender(network.table)
         self._transfers = VsockTransfers(loop, network, lender, self._parking)
+        machine = os.uname().machine
+        self._not_twice = {c.numbers[machine] for c in CALLS if c.name in ("bind", "connect")}
         self._handlers = _handlers(VsockCalls(network, lender), self._transfers, DeviceCalls())
 
     def add(
@@ -107,6 +110,8 @@ class Supervisor:
         answer = None
         if program.undelivered:
             answer = self._answer_of_before(program, notification)
+        if program.done and answer is None:
+            answer = self._success_of_before(program, notification)
         if answer is None:
             try:
                 answer = self._handlers[notification.call](program, notification)
@@ -138,6 +143,18 @@ class Supervisor:
             _discard(kept.answer)
         return None
 
+    # DEVIATION: On kernels before 5.19, the answer of a call is lost when a signal comes in the
+    # very moment in which it is given, and the call is made again: connect and bind then succeed,
+    # and so does a second one with the same arguments that a program makes by itself; a request
+    # to the security module is served twice.
+    def _note_done(self, program: Program, notification: Notification) -> None:
+        if not program.listener.killable and notification.call in self._not_twice:
+            program.done[notification.thread] = (notification.call, notification.args)
+
+    def _success_of_before(self, program: Program, notification: Notification) -> Answer | None:
+        done = program.done.pop(notification.thread, None)
+        return SUCCESS if done == (notification.call, notification.args) else None
+
     def _deliver_parked(
         self, listener: Listener, notification: Notification, answer: Answer
     ) -> None:
@@ -150,28 +167,34 @@ class Supervisor:
         match answer:
             case Return(value):
                 delivered = listener.send(notification, value, 0, native=False)
+                self._note_done(program, notification)
             case Fail(error):
                 delivered = listener.send(notification, 0, error, native=False)
             case Native():
                 listener.send(notification, 0, 0, native=True)
                 return
-            case Install(sock, fd_flags):
-                try:
-                    delivered = listener.install(notification, sock.fileno(), fd_flags)
-                except OSError as failure:
-                    # EMFILE: the program is at its limit. A connection goes back into the queue.
-                    if not self._transfers.take_back(sock):
-                        sock.close()
-                    listener.send(notification, 0, failure.errno or errno.EIO, native=False)
-                    return
-                if delivered:
-                    sock.close()
+            case Install():
+                delivered = self._install(listener, notification, answer)
             case Later():
                 return
         if not delivered and not (isinstance(answer, Fail)):
             program.undelivered[notification.thread] = Undelivered(
                 notification.call, notification.args, answer
             )
+
+    def _install(self, listener: Listener, notification: Notification, answer: Install) -> bool:
+        """Give a program a socket; False if the call is gone, and the socket to be kept."""
+        try:
+            delivered = listener.install(notification, answer.sock.fileno(), answer.fd_flags)
+        except OSError as failure:
+            # EMFILE: the program is at its limit. A connection goes back into the queue.
+            if not self._transfers.take_back(answer.sock):
+                answer.sock.close()
+            listener.send(notification, 0, failure.errno or errno.EIO, native=False)
+            return True
+        if delivered:
+            answer.sock.close()
+        return delivered
 
 
 def _discard(answer: Answer) -> None:

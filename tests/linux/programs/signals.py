@@ -108,8 +108,10 @@ def ask_nsm(device, request):
     return answer.raw[: struct.unpack("=QQQQ", done)[3]]
 
 
-def storm(rounds):
+def storm(rounds, extend):
     """Do everything under a signal every half millisecond; report the register at the end.
+
+    Registers are only extended if `extend` is "extend".
 
     What is acted on twice shows: a port that is in use, a connection too many or too few, a
     register that was extended once more.
@@ -139,7 +141,8 @@ def storm(rounds):
                 too_many = attempt(server.accept) != "EAGAIN"
             if too_many or peer != (cid, own[1]) or heard != b"%d" % number:
                 return [number, peer, own, heard.decode()]
-        ask_nsm(device, extend_request(number.to_bytes(2, "big")))
+        if extend == "extend":
+            ask_nsm(device, extend_request(number.to_bytes(2, "big")))
     signal.setitimer(signal.ITIMER_REAL, 0)
     answer = ask_nsm(device, b"\xa1\x6bDescribePCR\xa1\x65index" + bytes([REGISTER]))
     return {"register": answer[-48:].hex(), "enough ticks": ticks > int(rounds) // 4}

@@ -206,6 +206,7 @@ def test_a_connect_whose_answer_was_lost_succeeds_when_it_is_made_again(world):
         world.listener.alive = True
 
         assert 0 == world.call("connect", client.fileno(), address, size)
+        world.call("getsockname", client.fileno(), 0, 0)
         assert -errno.EISCONN == world.call("connect", client.fileno(), address, size)
     server.accept()[0].close()
     server.setblocking(False)
@@ -221,6 +222,31 @@ def test_a_bind_whose_answer_was_lost_succeeds_when_it_is_made_again(world):
         world.listener.alive = True
 
         assert 0 == world.call("bind", sock.fileno(), address, size)
+
+
+@pytest.mark.parametrize(("killable", "again"), [(False, [0, 0]), (True, [-errno.EISCONN] * 2)])
+def test_a_connect_whose_answer_may_have_been_lost_in_the_kernel_succeeds_again(
+    world, killable, again
+):
+    world.listening()
+    client = world.socket()
+    world.listener.killable = killable
+    with name(Address(world.side.cid, PORT)) as (address, size):
+        call = ("connect", client.fileno(), address, size)
+        assert 0 == world.call(*call)
+        assert again == [world.call(*call), world.call(*call)]
+
+
+@pytest.mark.parametrize(("killable", "again"), [(False, 0), (True, -errno.EINVAL)])
+def test_a_bind_whose_answer_may_have_been_lost_in_the_kernel_succeeds_again(
+    world, killable, again
+):
+    sock = world.socket()
+    world.listener.killable = killable
+    with name(Address(CID_ANY, PORT)) as (address, size):
+        call = ("bind", sock.fileno(), address, size)
+        assert 0 == world.call(*call)
+        assert again == world.call(*call)
 
 
 def test_a_connection_whose_accept_was_lost_goes_to_the_accept_that_is_made_again(world):
