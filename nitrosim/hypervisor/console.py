@@ -26,6 +26,8 @@ _KEPT = 4 * 1024 * 1024
 _READ_SIZE = 64 * 1024
 #: How far a lossless follower may lag before the program is held back.
 _LAG = 1024 * 1024
+#: As far back a last line begins at most.
+_LAST = 400
 
 
 class _Follower:
@@ -112,6 +114,11 @@ class Console:
             self._read(READABLE)
         start = "\r\n" if self._kept and not self._kept.endswith(b"\n") else ""
         self._keep(f"{start}[nitrosim: {line}]\r\n".encode("utf-8", "replace"))
+
+    def last_line(self) -> str:
+        """Return what was written last, without control characters; "" for nothing."""
+        lines = [line for line in self._kept[-_LAST:].splitlines() if line.strip()]
+        return ascii(lines[-1].decode("utf-8", "replace"))[1:-1] if lines else ""
 
     def _keep(self, data: bytes) -> None:
         self._kept += data

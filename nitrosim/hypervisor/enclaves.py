@@ -61,7 +61,7 @@ class Specification:
     measurements as documents carry them, 48 bytes each, by index. `host_cpus` are the processors
     it is bound to; none for any. With `boot` it has started when its init runs, as for
     nitro-cli, and otherwise when its program has been executed. With `own_init`, the kernel's
-    command line, the program is the init of an image.
+    command line, the program is the init of an image; to boot, it has `boot_seconds` to report.
     """
 
     name: str
@@ -76,7 +76,13 @@ class Specification:
     host_cpus: tuple[int, ...] = ()
     boot: bool = False
     own_init: str | None = None
+    boot_seconds: float = 180
     interruptible: bool = False
+
+    @property
+    def waits_for_init(self) -> bool:
+        """Whether it has booted only when an init has reported that nobody plays."""
+        return self.boot and self.own_init is not None
 
 
 class Enclave:

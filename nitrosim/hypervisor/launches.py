@@ -11,12 +11,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
 from nitrosim.errors import NitroSimError
 from nitrosim.hypervisor.allocator import Allocator, Loan, check_startable
+from nitrosim.hypervisor.boots import Boots
 from nitrosim.hypervisor.cli_description import Description, run_facts
 from nitrosim.hypervisor.cli_sockets import CliSockets
 from nitrosim.hypervisor.control import Client, RequestError
@@ -32,9 +33,6 @@ from nitrosim.vsock.addresses import CID_ANY
 
 #: Smallest and largest CID that an enclave may ask for.
 _CIDS: Final = range(4, CID_ANY)
-
-READY_PORT: Final = 9000
-"""Where nitro-cli waits for the init of an enclave to say that it runs (nitro-cli 1.5.0)."""
 
 
 class Launches:
@@ -59,6 +57,7 @@ class Launches:
         self._on_launched = on_launched
         self._allocator = Allocator()
         self._sockets = CliSockets(loop)
+        self.boots = Boots(loop, network)
         self._specifications = Specifications(identity.instance_id)
         self._reserved: dict[Client, tuple[Loan, Callable[[], None]]] = {}
         self._next_number = 1
@@ -103,7 +102,8 @@ class Launches:
     def run(self, client: Client, request: Message, fds: list[int]) -> None:
         """Start an enclave; answered when its program runs, or when its init does (``boot``).
 
-        A descriptor that comes with it is the file with the metadata of the image.
+        If ``booting`` is in the answer, the init is that of an image, and ``booted`` asks for
+        the rest. A descriptor that comes with it is the file with the metadata of the image.
         """
         with contextlib.ExitStack() as undo:
             loan = self._take_reserved(client)
@@ -120,15 +120,21 @@ class Launches:
             specification = self._specifications.read(request, names, loan)
             booting = undo.enter_context(contextlib.ExitStack())
             if specification.boot:
-                booting.enter_context(self._ready_port())
+                self.boots.port.hold()
+                booting.callback(self.boots.port.let_go)
             side = self._new_side(request.get("cid"))
             undo.callback(self._network.remove_side, side)
             enclave = self._new_enclave(specification, side)
 
             def started(failure: str) -> None:
-                booting.close()
+                # While an init is waited for, its port stays held.
+                if failure or not specification.waits_for_init:
+                    booting.close()
                 self._started(client, request, enclave, description, failure)
 
+            if specification.own_init is not None and not specification.boot:
+                self.boots.answer_heartbeat(enclave)
+                undo.callback(self.boots.port.forget, side)
             try:
                 enclave.start(started)
             except (OSError, NitroSimError) as error:
@@ -166,22 +172,6 @@ class Launches:
             nsm=self._identity.new_nsm(identity, dict(specification.pcrs)).handle,
         )
 
-    # DEVIATION: A second nitro-cli run-enclave fails with E36 while another one waits for its
-    # enclave to boot, as on hardware; but that takes milliseconds here, and seconds there.
-    @contextlib.contextmanager
-    def _ready_port(self) -> Iterator[None]:
-        """Hold the port at which the init of an enclave reports, as run-enclave does."""
-        try:
-            listener, _port = self._network.listen_as_parent(READY_PORT)
-        except OSError as error:
-            raise RequestError(
-                "ENCLAVE_BOOT",
-                f"vsock bind error: port {READY_PORT} of CID 3 is in use, by another enclave that "
-                "is being started or by a program of the parent instance",
-            ) from error
-        with listener:
-            yield
-
     def _started(
         self,
         client: Client,
@@ -193,17 +183,27 @@ class Launches:
         if failure:
             client.refuse(RequestError("ENCLAVE_START", failure))
             return
-        if request.get("sockets") is not None:
-            try:
+
+        def show() -> None:
+            if request.get("sockets") is not None:
                 self._sockets.add(
                     enclave, Path(request["sockets"]), description, log=request.get("log")
                 )
+
+        answer: Message = {}
+        if enclave.specification.waits_for_init:
+            answer["booting"] = True
+            self.boots.begin(client, enclave, show)
+        else:
+            try:
+                show()
             except RequestError as error:
                 enclave.terminate()
                 client.refuse(error)
                 return
         console = enclave.console.follow(lossless=bool(request.get("lossless")))
-        client.answer({"enclave": describe(enclave), "run_enclave": run_facts(enclave)}, console)
+        answer |= {"enclave": describe(enclave), "run_enclave": run_facts(enclave)}
+        client.answer(answer, console)
         os.close(console)
 
 

@@ -62,6 +62,7 @@ class HypervisorOperations:
             "reserve": self._launches.reserve,
             "lent": self._launches.lent,
             "run": self._launches.run,
+            "booted": self._launches.boots.booted,
             "list": self._list,
             "wait": self._wait,
             "terminate": self._terminate,

@@ -17,6 +17,9 @@ from nitrosim.sandbox.operation import Operation
 # parent), given out in turn, not exclusively, and their memory is recorded.
 _CPU_POOL = (1, 5, 2, 6, 3, 7)
 _MOST_CPUS = 1024
+#: How long nitro-cli waits for the init of an enclave of usual size.
+_BOOT_SECONDS = 180
+_MOST_SECONDS = 1_000_000
 
 
 class Specifications:
@@ -57,6 +60,7 @@ class Specifications:
             host_cpus=() if loan is None else tuple(host_cpus(cpu_ids, loan.cores)),
             boot=bool(request.get("boot")),
             own_init=_own_init(request),
+            boot_seconds=_boot_seconds(request),
             interruptible=bool(request.get("interruptible")),
         )
 
@@ -81,6 +85,13 @@ class Specifications:
 def _own_init(request: Message) -> str | None:
     command_line = request.get("own_init")
     return None if command_line is None else str(command_line)
+
+
+def _boot_seconds(request: Message) -> float:
+    seconds = float(request.get("boot_seconds", _BOOT_SECONDS))
+    if not 0 < seconds <= _MOST_SECONDS:
+        raise ValueError(f"boot_seconds is {seconds}, expected up to {_MOST_SECONDS}")
+    return seconds
 
 
 def image_pcrs(request: Message) -> dict[int, bytes]:

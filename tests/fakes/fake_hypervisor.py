@@ -23,6 +23,7 @@ class FakeHypervisor:
         self.refusals = {}
         self.console = b""
         self.closed = False
+        self.booting = False
         self.given = -1
 
     def request(self, operation, **fields):
@@ -38,7 +39,7 @@ class FakeHypervisor:
         os.write(writer, self.console)
         os.close(writer)
         self.given = reader
-        return {"run_enclave": FACTS}, reader
+        return {"run_enclave": FACTS} | ({"booting": True} if self.booting else {}), reader
 
     def close(self):
         self.closed = True

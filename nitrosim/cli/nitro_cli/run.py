@@ -45,6 +45,7 @@ _REASONS: Final = {
     "ENCLAVE_HALF_CORE": ErrorCode.IOCTL,
     "ENCLAVE_CID": ErrorCode.IOCTL,
     "ENCLAVE_BOOT": ErrorCode.ENCLAVE_BOOT,
+    "ENCLAVE_HEARTBEAT": ErrorCode.ENCLAVE_BOOT,
     "ENCLAVE_START": ErrorCode.ENCLAVE_BOOT,
     "ENCLAVE_SOCKET": ErrorCode.SOCKET,
 }
@@ -109,14 +110,14 @@ class _Launch:
 
         connection = connect_or_start(named_places(environment.instance))
         try:
-            return self._ask(connection, pool)
+            return self._ask(connection, pool, size)
         except EnclaveError as error:
             raise _named_as_by_nitro_cli(error, settings) from error
         finally:
             connection.close()
 
-    def _ask(self, connection: Connection, pool: Pool) -> tuple[dict[str, Any], int]:
-        """Ask the hypervisor for CPUs, look at the image, ask for the enclave."""
+    def _ask(self, connection: Connection, pool: Pool, size: int) -> tuple[dict[str, Any], int]:
+        """Ask the hypervisor for CPUs, look at the image of `size` bytes, ask for the enclave."""
         settings, context = self._settings, self._context
         # DEVIATION: run-enclave says E29 for CPUs that other enclaves have before it looks at the
         # image and the memory; nitro-cli does so if no CPU of the pool is free, and else after
@@ -144,6 +145,7 @@ class _Launch:
             debug_mode=settings.debug_mode,
             detach=True,
             boot=True,
+            boot_seconds=_boot_seconds(size, settings.memory_mib),
             sockets=os.path.abspath(context.environment.sockets()),
             log=os.path.abspath(context.log.path),
         )
@@ -153,7 +155,24 @@ class _Launch:
             f"{facts['MemoryMiB']} MiB, cpu-ids: {facts['CPUIDs']}",
             file=sys.stderr,
         )
+        if "booting" in answer:
+            self._wait_for_init(connection, console)
         return facts, console
+
+    def _wait_for_init(self, connection: Connection, console: int) -> None:
+        """Return when the init of an image has reported; it is the one that nobody plays."""
+        try:
+            connection.request("booted")
+        except EnclaveError as error:
+            os.close(console)
+            path = self._settings.eif_path
+            print(f"nitrosim: {path} does not boot: {error.code}: {error}", file=sys.stderr)
+            raise
+
+
+def _boot_seconds(size: int, memory_mib: int) -> int:
+    """Return how long the init of an image of `size` bytes may take to report."""
+    return 90 * -(-size // (6 << 30)) + 90 * -(-memory_mib // (100 << 10))
 
 
 def _named_as_by_nitro_cli(

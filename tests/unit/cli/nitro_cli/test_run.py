@@ -51,10 +51,41 @@ def test_hypervisor_of_the_instance_is_asked_for_what_the_options_say(
             "debug_mode": True,
             "detach": True,
             "boot": True,
+            "boot_seconds": 180,
             "sockets": str(tmp_path / "sockets"),
             "log": str(logs / "nitro_enclaves.log"),
         },
     } == hypervisor.asked
+
+
+def test_an_init_of_an_image_is_waited_for_after_its_enclave_has_been_started(call, hypervisor):
+    hypervisor.booting = True
+
+    assert (0, SHOWN, f"{WAITED}{STARTED}") == call()
+    assert ["reserve", "run", "booted"] == [*hypervisor.asked]
+
+
+def test_an_init_of_an_image_that_does_not_report_is_e36_with_the_reason(call, hypervisor):
+    hypervisor.booting = True
+    hypervisor.refusals["booted"] = EnclaveError("it sent nothing", code="ENCLAVE_HEARTBEAT")
+    status, output, errors = call()
+
+    assert (39, "", ["E36", "E39"]) == (status, output, codes(errors))
+    started, reason = errors.removeprefix(WAITED).splitlines()[:2]
+    assert STARTED == f"{started}\n"
+    assert reason.startswith("nitrosim: ")
+    assert reason.endswith(" does not boot: ENCLAVE_HEARTBEAT: it sent nothing")
+    with pytest.raises(OSError, match="Bad file descriptor"):
+        os.fstat(hypervisor.given)
+
+
+@pytest.mark.parametrize(
+    ("memory", "seconds"), [("100g", 180), ("102401", 270), ("1t", 90 + 11 * 90)]
+)
+def test_the_more_memory_the_longer_an_init_may_take(call, hypervisor, memory, seconds):
+    call(memory=memory)
+
+    assert seconds == hypervisor.asked["run"]["boot_seconds"]
 
 
 def test_names_of_all_enclaves_that_answer_are_taken(call, hypervisor, start_process, sockets):
