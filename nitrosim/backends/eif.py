@@ -75,8 +75,9 @@ def eif_image(
         ) from error
     root = (entry.directory / ROOT_DIRECTORY).resolve()
     # DEVIATION: The root directory of an enclave that is started from an Enclave Image File is an
-    # overlay file system in RAM, where hardware has a RAM disk: mount says so, and a file of the
-    # image that is open for reading does not show the first change made through another opening.
+    # overlay file system in RAM, where hardware has a RAM disk: mount says so, switch_root of
+    # busybox refuses it (mount --move and chroot do not), and a file of the image that is open for
+    # reading does not show the first change made through another opening.
     # DEVIATION: rename(2) of a directory that comes from an Enclave Image File fails with EXDEV, as
     # between file systems, upon which mv copies; directories that the program made, and all files,
     # can be renamed.

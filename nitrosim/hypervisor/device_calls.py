@@ -12,7 +12,8 @@ Facts about the NSM driver (Linux drivers/misc/nsm.c):
 
 The devices are other character devices bound over these names (see sandbox/native/system.c).
 What tells a call apart from the same number on another file is the path the
-descriptor was opened under.
+descriptor was opened under, from the root of its mount namespace: a program that has
+changed its root directory opens ``/rootfs/dev/nsm``.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ _LONGEST_RESPONSE = 0x3000
 # DEVIATION: /dev/nsm is /dev/urandom under another name: read() gives random bytes and write()
 # takes them, where the driver gives EINVAL; its device number and its entries in /proc and /sys are
 # not those of a real one.
-# DEVIATION: Requests on a descriptor that was opened under another name than /dev/nsm, such as a
-# bind mount of it, give EINVAL.
+# DEVIATION: Requests on a descriptor that was opened under a name that does not end in /dev/nsm,
+# such as a bind mount of it elsewhere, give EINVAL.
 # DEVIATION: The Nitro Secure Module is no source of /dev/hwrng inside, and answers at the speed of
 # this machine.
 class DeviceCalls:
@@ -63,9 +64,9 @@ class DeviceCalls:
         except OSError:  # EBADF: natively the call says so itself
             return NATIVE
         if request & 0xFFFFFFFF == NSM_IOCTL_RAW:
-            if path == "/dev/nsm" and program.nsm is not None:
+            if path.endswith("/dev/nsm") and program.nsm is not None:
                 return self._ask_nsm(program, thread, argument)
-        elif path == "/dev/vsock":
+        elif path.endswith("/dev/vsock"):
             write_memory(thread, argument, _U32.pack(program.side.cid))
             return SUCCESS
         return NATIVE

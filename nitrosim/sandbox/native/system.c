@@ -44,6 +44,9 @@ void mount_system(int outer_root)
 	char target[128];
 
 	make_directory(NEW_ROOT "/dev");
+	/* An init that changes its root directory takes /dev along as a whole: mount --move. */
+	if (own_init)
+		mount_new("tmpfs", NEW_ROOT "/dev", MS_NOSUID | MS_NODEV, "mode=0755");
 	for (size_t n = 0; n < sizeof devices / sizeof *devices; n++) {
 		compose(target, sizeof target, NEW_ROOT "/dev/%s", devices[n][1]);
 		bind_device(devices[n][0], target);
