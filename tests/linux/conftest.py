@@ -34,7 +34,7 @@ from nitrosim.hypervisor.operations import HypervisorOperations
 from nitrosim.hypervisor.protocol import CONTROL_SOCKET, SOCKETS_DIRECTORY
 from nitrosim.hypervisor.supervisor import Supervisor
 from nitrosim.instance import Instance
-from nitrosim.sandbox.calls import CALLS
+from nitrosim.sandbox.calls import CALLS, OWN_INIT_CALLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -227,7 +227,7 @@ class Glass:
 
     def calls(self) -> dict[str, int]:
         """Return how many calls came in since the last time, by name."""
-        names = {call.numbers[os.uname().machine]: call.name for call in CALLS}
+        names = {call.numbers[os.uname().machine]: call.name for call in (*CALLS, *OWN_INIT_CALLS)}
         counted = {names[number]: count for number, count in CountingListener.calls.items()}
         CountingListener.calls.clear()
         return counted
