@@ -112,6 +112,14 @@ def test_the_switches_of_the_machine_stay_read_only_for_its_root(run_probe):
     ] == said
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="needs an ordinary user: for root it is refused")
+def test_a_second_proc_is_mounted_for_who_has_no_rights_on_the_switches(run_probe):
+    switch = "/other/sys/kernel/printk"
+    said = lines_of(run_probe("mkdir", "/other", "mount", "proc", "/other", "write", switch))
+
+    assert ["mount proc /other: done", f"write {switch}: Permission denied"] == said
+
+
 @pytest.mark.parametrize("kind", ["devtmpfs", "sysfs"])
 def test_what_cannot_be_mounted_elsewhere_is_said_on_the_console(run_probe, kind):
     said = lines_of(run_probe("mkdir", "/rootfs", "mount", kind, "/rootfs"))

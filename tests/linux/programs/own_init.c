@@ -2,6 +2,7 @@
  * The init of an image: does what the words on its command line say, and says what came of it.
  * Refuses to run outside of the simulator, because of what a vsock socket and a reboot are there.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/vm_sockets.h>
