@@ -47,8 +47,8 @@ _LONGEST_RESPONSE = 0x3000
 # not those of a real one.
 # DEVIATION: Requests on a descriptor that was opened under a name that does not end in /dev/nsm,
 # such as a bind mount of it elsewhere, give EINVAL.
-# DEVIATION: The Nitro Secure Module is no source of /dev/hwrng inside, and answers at the speed of
-# this machine.
+# DEVIATION: The Nitro Secure Module is no source of /dev/hwrng inside (rng_current below
+# /sys/class/misc/hw_random is not nsm-hwrng), and answers at the speed of this machine.
 class DeviceCalls:
     """Answers to ioctl on the two devices of an enclave."""
 

@@ -44,7 +44,9 @@ static void make_inner_namespace(void)
 
 /* To pid 1 of a namespace, reboot(2) is a SIGHUP or SIGINT that kills it (reboot(2)); no other can. */
 /* DEVIATION: An enclave with the init of its image ends when that has ended or calls reboot(2), with
- * the status of the init, or 0 after a reboot; hardware waits for 30 seconds after a panic. */
+ * the status of the init, or 0 after a reboot; hardware waits for 30 seconds after a panic. What
+ * reboot(2) can do beside that, such as RB_DISABLE_CAD, fails with EINVAL. */
+/* DEVIATION: systemd cannot be the init of an image, because it needs a cgroup hierarchy of its own. */
 static int own_status(int status)
 {
 	int rebooted = WIFSIGNALED(status) && (WTERMSIG(status) == SIGHUP || WTERMSIG(status) == SIGINT);
