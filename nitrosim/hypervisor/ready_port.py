@@ -111,7 +111,12 @@ class ReadyPort:
             connection, _name = self._listener.accept()
         except BlockingIOError:
             return
-        cid = address_in_name(connection.getpeername()).cid
+        try:
+            cid = address_in_name(connection.getpeername()).cid
+        except ValueError:
+            # Somebody of this machine has found the path of the socket.
+            connection.close()
+            return
         report: Report | None
         if cid in self._expected:
             report = self._expected.pop(cid)
