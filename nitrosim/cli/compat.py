@@ -24,7 +24,11 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """Print the table."""
-    from nitrosim.sandbox.calls import CALLS, OWN_INIT_CALLS  # noqa: PLC0415 - see nitrosim.cli.main
+    from nitrosim.sandbox.calls import (  # noqa: PLC0415 - see nitrosim.cli.main
+        CALLS,
+        HOST_ROOT_CALLS,
+        OWN_INIT_CALLS,
+    )
 
     rows = [
         (
@@ -33,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
             f"{call.support.value} {_error_name(call.error)}" if call.error else call.support.value,
             call.note,
         )
-        for call in (*CALLS, *OWN_INIT_CALLS)
+        for call in (*CALLS, *OWN_INIT_CALLS, *HOST_ROOT_CALLS)
     ]
     if args.json:
         keys = ("call", "subject", "support", "note")

@@ -12,7 +12,7 @@ import contextlib
 from collections.abc import Callable
 
 from nitrosim.hypervisor.control import Client, RequestError
-from nitrosim.hypervisor.enclaves import Enclave
+from nitrosim.hypervisor.enclaves import Enclave, State
 from nitrosim.hypervisor.loop import Loop
 from nitrosim.hypervisor.network import Network
 from nitrosim.hypervisor.protocol import Message
@@ -63,7 +63,7 @@ class Boots:
         """Wait for the init of an enclave, for which the port is held; let go of that then.
 
         `on_booted` is called if it has reported, and may raise RequestError. An enclave that has
-        not booted is ended.
+        not booted is ended, and the client told when it has.
         """
         boot = self._boots[client] = _Boot()
 
@@ -80,11 +80,21 @@ class Boots:
                     on_booted()
                 except RequestError as refused:
                     error = refused
-            if error is not None:
-                enclave.terminate()
-            boot.end(error)
+            if error is None:
+                boot.end(None)
+            else:
+                self._end(enclave, lambda: boot.end(error))
 
         self._await_heartbeat(enclave, done)
+
+    def _end(self, enclave: Enclave, then: Callable[[], None]) -> None:
+        """End an enclave if it has not ended yet; call `then` when nothing of it is left."""
+        if enclave.state is State.ENDED:
+            # Some are yet to be told of the end.
+            self._loop.call_later(0, then)
+        else:
+            enclave.end_callbacks.append(then)
+            enclave.terminate()
 
     def answer_heartbeat(self, enclave: Enclave) -> None:
         """Let the init of an enclave find who answers, where nobody waits for it."""

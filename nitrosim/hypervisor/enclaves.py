@@ -177,7 +177,11 @@ class Enclave:
         elif kind == "filter" and fds:
             listener = Listener(fds[0], killable=rest == "1")
             self._program = self._supervisor.add(
-                listener, self.side, nsm=self.nsm, remark=self.console.remark
+                listener,
+                self.side,
+                nsm=self.nsm,
+                remark=self.console.remark,
+                own_init=self.specification.own_init is not None,
             )
             if self.specification.boot:
                 self._has_started()

@@ -198,8 +198,9 @@ class Launches:
             try:
                 show()
             except RequestError as error:
+                refusal = error
+                enclave.end_callbacks.append(lambda: client.refuse(refusal))
                 enclave.terminate()
-                client.refuse(error)
                 return
         console = enclave.console.follow(lossless=bool(request.get("lossless")))
         answer |= {"enclave": describe(enclave), "run_enclave": run_facts(enclave)}

@@ -1,5 +1,7 @@
 """The call mount, for the init of an image: what cannot be mounted in an enclave is there already.
 
+In other enclaves, and only if root of the machine has started them, it is asked for proc alone.
+
 Facts (Linux fs/namespace.c, fs/proc/root.c, drivers/base/devtmpfs.c; measured on 6.18):
 
 - An init begins with mounting devtmpfs, proc, sysfs and devpts. In a user namespace the kernel
@@ -38,6 +40,8 @@ _MAGIC_MASK: Final = 0xFFFF0000
 #: ``f_type`` of statfs(2), Linux include/uapi/linux/magic.h.
 _MAGIC_OF: Final = {b"proc": 0x9FA0, b"sysfs": 0x62656572, b"devpts": 0x1CD1}
 _CGROUPS: Final = (b"cgroup", b"cgroup2")
+_SERVED: Final = (b"devtmpfs", *_CGROUPS, *_MAGIC_OF)
+_SERVED_FOR_HOST_ROOT: Final = (b"proc",)
 _ROOT_INODE: Final = 1
 """Of proc, sysfs and devpts."""
 
@@ -48,6 +52,8 @@ _ROOT_INODE: Final = 1
 # DEVIATION: In an enclave with the init of its image, devtmpfs and sysfs cannot be mounted in other
 # places than /dev and /sys (EPERM), nor proc in another place than /proc if root has started the
 # enclave; the console says so. They can be bound or moved there.
+# DEVIATION: In every other enclave that root has started, mounting proc at /proc succeeds and
+# changes nothing, and it cannot be mounted in other places.
 # DEVIATION: In an enclave with the init of its image, mounting a cgroup hierarchy succeeds, and
 # nothing is mounted.
 class MountCalls:
@@ -66,7 +72,8 @@ class MountCalls:
         if flags & _NOT_NEW or not type_at:
             return NATIVE
         kind = read_text(thread, type_at)
-        if kind != b"devtmpfs" and kind not in _CGROUPS and kind not in _MAGIC_OF:
+        served = _SERVED if program.own_init else _SERVED_FOR_HOST_ROOT
+        if kind not in served:
             return NATIVE
         path = read_text(thread, target_at)
         # Whoever may not, or names no directory, is told so by the kernel.

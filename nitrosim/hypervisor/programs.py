@@ -30,7 +30,8 @@ class Program:
     """All processes under one filter.
 
     `side` is where its sockets are; `nsm` is None on the parent side. `remark` puts a line
-    on the console of an enclave. `undelivered` holds, by thread, the answers to give again
+    on the console of an enclave. With `own_init` it is the init of an image and what that
+    starts. `undelivered` holds, by thread, the answers to give again
     when the call is made again; `done` the last call of a thread, with its arguments, if that
     cannot be done twice.
     """
@@ -39,6 +40,7 @@ class Program:
     side: Side
     nsm: NsmHandler | None = None
     remark: Callable[[str], None] | None = None
+    own_init: bool = False
     undelivered: dict[int, Undelivered] = field(default_factory=dict)
     done: dict[int, tuple[int, tuple[int, ...]]] = field(default_factory=dict)
 

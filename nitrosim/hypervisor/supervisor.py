@@ -66,20 +66,21 @@ class Supervisor:
         self._not_twice = {c.numbers[machine] for c in CALLS if c.name in ("bind", "connect")}
         self._handlers = _handlers(VsockCalls(network, lender), self._transfers, DeviceCalls())
 
-    def add(
+    def add(  # noqa: PLR0913 - what a program comes with
         self,
         listener: Listener,
         side: Side,
         *,
         nsm: NsmHandler | None = None,
         remark: Callable[[str], None] | None = None,
+        own_init: bool = False,
         on_end: Callable[[], None] | None = None,
     ) -> Program:
         """Serve everything under the filter of `listener`, until its last process is gone.
 
         What the program should know is put on its console by `remark`, one line at a time.
         """
-        program = Program(listener, side, nsm, remark)
+        program = Program(listener, side, nsm, remark, own_init)
         self._programs[listener.fd] = program
 
         def ready(events: int) -> None:

@@ -6,8 +6,9 @@ From these tables come the BPF program that the enclave runs under
 is not listed runs natively, at the cost of one pass through the filter.
 
 ``CALLS`` are answered for every program. ``OWN_INIT_CALLS`` are added to them in enclaves
-that execute the init of their image, which prepares the machine as on hardware;
-nobody else pays for them.
+that execute the init of their image, which prepares the machine as on hardware, and
+``HOST_ROOT_CALLS`` in the other enclaves that root of this machine has started; nobody
+else pays for them.
 
 How sure a line is: FULL means that a program cannot tell the answer from that
 of a real enclave; PARTIAL names what differs. ERRNO is a fixed error, and SUCCESS
@@ -176,11 +177,23 @@ CALLS: tuple[Call, ...] = (
     ),
 )
 
+
 # DEVIATION: The kernel and the modules of an image are not executed. In an enclave with the init of
 # its image, init_module and finit_module succeed without doing anything, whatever module they are
 # given: the driver of the Nitro Secure Module is there already.
 # DEVIATION: In an enclave with the init of its image, fsopen fails with ENOSYS, as on the 4.14
 # enclave kernel and unlike on newer ones: programs then mount with mount(2), which is served.
+def _fsopen(subject: str) -> Call:
+    return Call(
+        "fsopen",
+        _numbers(430, 430),
+        Support.ERRNO,
+        "programs then use mount, as on the 4.14 enclave kernel",
+        subject=subject,
+        error=errno.ENOSYS,
+    )
+
+
 OWN_INIT_CALLS: tuple[Call, ...] = (
     Call(
         "mount",
@@ -200,12 +213,28 @@ OWN_INIT_CALLS: tuple[Call, ...] = (
         )
         for name, x86_64, aarch64 in (("init_module", 175, 105), ("finit_module", 313, 273))
     ),
-    Call(
-        "fsopen",
-        _numbers(430, 430),
-        Support.ERRNO,
-        "programs then use mount, as on the 4.14 enclave kernel",
-        subject="the init of an image",
-        error=errno.ENOSYS,
-    ),
+    _fsopen("the init of an image"),
 )
+
+#: Root inside has the rights of root of the machine on the kernel's settings in a second proc.
+HOST_ROOT_CALLS: tuple[Call, ...] = (
+    Call(
+        "mount",
+        _numbers(165, 40),
+        Support.PARTIAL,
+        "proc succeeds without options where it is mounted already, and cannot be mounted "
+        "elsewhere; other types run natively",
+        subject="when root of this machine has started the enclave: proc",
+    ),
+    _fsopen("when root of this machine has started the enclave"),
+)
+
+
+def calls_of_enclave(*, own_init: bool, host_root: bool) -> tuple[Call, ...]:
+    """Return what is answered in an enclave.
+
+    `own_init`: it executes the init of its image. `host_root`: root of this machine starts it.
+    """
+    if own_init:
+        return (*CALLS, *OWN_INIT_CALLS)
+    return (*CALLS, *HOST_ROOT_CALLS) if host_root else CALLS

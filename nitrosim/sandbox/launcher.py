@@ -18,7 +18,7 @@ from pathlib import Path
 
 from nitrosim.errors import HostNotSupportedError, Requirement
 from nitrosim.sandbox.bpf import filter_program, supported_machine
-from nitrosim.sandbox.calls import CALLS, OWN_INIT_CALLS
+from nitrosim.sandbox.calls import CALLS, calls_of_enclave
 from nitrosim.sandbox.descriptors import place_descriptors
 from nitrosim.sandbox.operation import Operation
 
@@ -94,10 +94,11 @@ def _fingerprint(sources: Path) -> str:
 
 
 @cache
-def filter_file(*, own_init: bool = False) -> int:
+def filter_file(*, enclave: bool = False, own_init: bool = False) -> int:
     """Return a descriptor of a sealed file in RAM that holds the filter program.
 
-    `own_init`: the one for the init of an image, which has more to be asked.
+    It is the one for programs of the parent instance, of an `enclave`, or for the init of its
+    image (`own_init`).
 
     Raises:
         HostNotSupportedError: there is no filter for this machine.
@@ -114,7 +115,10 @@ def filter_file(*, own_init: bool = False) -> int:
             ]
         )
     fd = os.memfd_create("nitrosim-filter", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-    os.write(fd, filter_program(calls=(*CALLS, *OWN_INIT_CALLS) if own_init else CALLS))
+    calls = CALLS
+    if enclave:
+        calls = calls_of_enclave(own_init=own_init, host_root=os.geteuid() == 0)
+    os.write(fd, filter_program(calls=calls))
     fcntl.fcntl(fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK)
     return fd
 
@@ -156,7 +160,7 @@ def launch_enclave(  # noqa: PLR0913 - the parts of a plan
                 {
                     theirs.fileno(): _CONTROL,
                     started_theirs: _STARTED,
-                    filter_file(own_init=own_init is not None): _FILTER,
+                    filter_file(enclave=True, own_init=own_init is not None): _FILTER,
                 }
             ),
             setsigmask=(),

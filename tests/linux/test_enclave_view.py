@@ -114,6 +114,30 @@ def test_the_devices_are_there(run_program, result):
     assert expected == set(found["all"])
 
 
+@pytest.mark.needs("root", "mount")
+def test_the_settings_of_the_machine_are_out_of_reach_for_its_root(run_enclave):
+    script = """
+    switch=/proc/sys/kernel/printk
+    mount -t proc proc /proc && echo proc is there
+    (: >>$switch) 2>/dev/null || echo read-only
+    mkdir /srv/proc
+    mount -t proc proc /srv/proc 2>/dev/null || echo refused
+    mount -t tmpfs tmpfs /srv && echo all else can be mounted
+    """
+    enclave = run_enclave("sh", "-c", script)
+
+    assert [
+        "proc is there",
+        "read-only",
+        (
+            "[nitrosim: cannot mount proc at /srv/proc: it is mounted at /proc and nowhere else; "
+            "bind or move it]"
+        ),
+        "refused",
+        "all else can be mounted",
+    ] == enclave.console.read_all(timeout=20).decode().splitlines()
+
+
 def test_the_clock_is_that_of_the_host(run_program, result):
     before = time.time()
     inside = result(run_program("view", "clock"))

@@ -23,8 +23,9 @@ REFUSED = Fail(errno.EPERM)
 
 @dataclasses.dataclass
 class Caller:
-    """This process, as the init of an image that makes mount calls."""
+    """This process, as the init of an image, or another program, that makes mount calls."""
 
+    own_init: bool = True
     remarks: list[str] = dataclasses.field(default_factory=list)
     of_host_root: bool = True
 
@@ -38,7 +39,11 @@ class Caller:
         side = Side(16, is_parent=False)
         with socket.socket() as listener:
             program = Program(
-                Listener(listener.fileno(), killable=True), side, None, self.remarks.append
+                Listener(listener.fileno(), killable=True),
+                side,
+                None,
+                self.remarks.append,
+                own_init=self.own_init,
             )
             return MountCalls(of_host_root=self.of_host_root).mount(program, call)
 
@@ -125,6 +130,19 @@ def test_a_cgroup_hierarchy_is_a_success_anywhere_that_is_a_directory(caller, tm
     assert SUCCESS == caller.mount(kind, os.fsencode(tmp_path))
     assert NATIVE == caller.mount(kind, os.fsencode(tmp_path / "missing"))
     assert NATIVE == caller.mount(kind, os.fsencode(tmp_path / "file"))
+
+
+def test_another_program_of_an_enclave_is_kept_from_a_second_proc_and_nothing_else(
+    caller, tmp_path
+):
+    caller.own_init = False
+    place = os.fsencode(tmp_path)
+
+    assert SUCCESS == caller.mount(b"proc", b"/proc")
+    assert REFUSED == caller.mount(b"proc", place)
+    assert 1 == len(caller.remarks)
+    for kind in (b"devtmpfs", b"sysfs", b"devpts", b"cgroup2", b"tmpfs"):
+        assert NATIVE == caller.mount(kind, place)
 
 
 @pytest.mark.parametrize("kind", [b"tmpfs", b"overlay", b"", b"proc2", b"p" * 5000, None])

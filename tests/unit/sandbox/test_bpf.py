@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from nitrosim.sandbox.bpf import filter_program, supported_machine
-from nitrosim.sandbox.calls import CALLS, OWN_INIT_CALLS
+from nitrosim.sandbox.calls import CALLS, HOST_ROOT_CALLS, OWN_INIT_CALLS, calls_of_enclave
 
 ALLOW, NOTIFY = "allow", "notify"
 ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
@@ -73,12 +73,18 @@ def verdict(machine, number, *args, architecture=None, own_init=False):
 
     `own_init`: under the filter for the init of an image.
     """
+    programs = OWN_INIT_PROGRAMS if own_init else PROGRAMS
+    return verdict_of(programs, machine, number, *args, architecture=architecture)
+
+
+def verdict_of(programs, machine, number, *args, architecture=None):
+    """Return what becomes of a call under the filter of a machine."""
     call = SystemCall(
         number,
         ARCHITECTURES[machine] if architecture is None else architecture,
         (*args, *[0] * (6 - len(args))),
     )
-    returned = run((OWN_INIT_PROGRAMS if own_init else PROGRAMS)[machine], call.pack())
+    returned = run(programs[machine], call.pack())
     if returned == 0x7FFF0000:
         return ALLOW
     if returned == 0x7FC00000:
@@ -90,6 +96,10 @@ def verdict(machine, number, *args, architecture=None, own_init=False):
 PROGRAMS = {machine: filter_program(machine) for machine in ARCHITECTURES}
 OWN_INIT_PROGRAMS = {
     machine: filter_program(machine, (*CALLS, *OWN_INIT_CALLS)) for machine in ARCHITECTURES
+}
+HOST_ROOT_PROGRAMS = {
+    machine: filter_program(machine, calls_of_enclave(own_init=False, host_root=True))
+    for machine in ARCHITECTURES
 }
 
 
@@ -201,6 +211,18 @@ def test_the_calls_of_an_init_are_answered_to_the_init_of_an_image_and_to_nobody
 
 
 @pytest.mark.parametrize("machine", ARCHITECTURES)
+def test_mounting_is_asked_for_where_root_of_the_machine_has_started_an_enclave(machine):
+    numbers = {line.name: line.numbers[machine] for line in HOST_ROOT_CALLS}
+
+    assert {"mount": NOTIFY, "fsopen": errno.ENOSYS} == {
+        name: verdict_of(HOST_ROOT_PROGRAMS, machine, number) for name, number in numbers.items()
+    }
+    assert filter_program(machine, CALLS) == filter_program(
+        machine, calls_of_enclave(own_init=False, host_root=False)
+    )
+
+
+@pytest.mark.parametrize("machine", ARCHITECTURES)
 @pytest.mark.parametrize("line", CALLS, ids=name_of)
 def test_the_init_of_an_image_is_answered_what_everybody_is(machine, line):
     number, args = line.numbers[machine], matching(line)
@@ -249,7 +271,11 @@ def test_calls_by_the_x32_numbering_do_not_exist(number, args):
     assert errno.ENOSYS == verdict("x86_64", number, *args)
 
 
-@pytest.mark.parametrize("programs", [PROGRAMS, OWN_INIT_PROGRAMS], ids=["all", "own init"])
+@pytest.mark.parametrize(
+    "programs",
+    [PROGRAMS, OWN_INIT_PROGRAMS, HOST_ROOT_PROGRAMS],
+    ids=["all", "own init", "host root"],
+)
 @pytest.mark.parametrize("machine", ARCHITECTURES)
 def test_the_program_fits_the_launcher_and_ends_in_a_return(machine, programs):
     instructions = list(struct.iter_unpack("=HBBI", programs[machine]))
