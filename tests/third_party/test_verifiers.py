@@ -32,6 +32,10 @@ REPOSITORY = HERE.parent.parent
 
 RECORD = findings.read_record()
 
+# All verifiers and all cases together take most of a minute: make verifiers asks for that.
+ALL_CASES = os.environ.get("NITROSIM_ALL_CASES") == "1"
+EVERY = 6
+
 NOW_MS = 1_780_315_201_000
 IMAGE = "aa" * 48
 NONCE = "0011223344556677"
@@ -72,13 +76,15 @@ def case(**changes) -> Case:
 
 @pytest.mark.parametrize("name", ORACLES)
 def test_verdicts_on_the_corpus_are_the_recorded_ones(name):
-    cases = corpus()
+    cases = corpus() if ALL_CASES else corpus()[::EVERY]
 
     found = findings.compare(ORACLES[name], cases, answers_of(name, cases))
 
     entry = RECORD["oracles"][name]
-    assert entry["differs"] == found.differs, f"recorded with {entry['version']}"
-    assert entry["unsupported"] == found.unsupported
+    asked = {case.id for case in cases}
+    differs = {case: verdict for case, verdict in entry["differs"].items() if case in asked}
+    assert differs == found.differs, f"recorded with {entry['version']}"
+    assert [case for case in entry["unsupported"] if case in asked] == found.unsupported
 
 
 @pytest.mark.parametrize("name", ORACLES)

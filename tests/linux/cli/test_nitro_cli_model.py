@@ -274,7 +274,7 @@ def test_any_commands_in_any_order_do_what_the_model_says(nitro_cli):
     run_state_machine_as_test(
         lambda: NitroCliMachine(nitro_cli),
         settings=settings(
-            max_examples=30,
+            max_examples=16,
             stateful_step_count=40,
             derandomize=True,
             database=None,
