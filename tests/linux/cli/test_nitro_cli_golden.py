@@ -203,7 +203,8 @@ class Session:
 
     def __exit__(self, *_error: object) -> None:
         for instance in ("golden", OTHER["NITROSIM_INSTANCE"]):
-            self._run("nitrosim.cli.main", "shutdown", NITROSIM_INSTANCE=instance)
+            if (self._folder / "nitrosim" / instance).exists():
+                self._run("nitrosim.cli.main", "shutdown", NITROSIM_INSTANCE=instance)
 
     def _run(
         self, module: str, *words: str, **variables: str

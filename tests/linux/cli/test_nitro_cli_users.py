@@ -135,11 +135,10 @@ def test_everybody_sees_all_enclaves_and_the_consoles_of_those_in_debug_mode(use
     started = [user.run_enclave() for user in users]
 
     assert ["nobody", "root"] == sorted(root.described()) == sorted(nobody.described())
-    for user in users:
-        for enclave in started:
-            console = ("console", "--enclave-id", enclave["EnclaveID"], "--disconnect-timeout", 1)
-            status, output, errors = user.run("nitro-cli", *console)
-            assert (0, "", "up") == (status, errors, output.splitlines()[-1])
+    for user, enclave in zip(users, reversed(started), strict=True):
+        console = ("console", "--enclave-id", enclave["EnclaveID"], "--disconnect-timeout", 1)
+        status, output, errors = user.run("nitro-cli", *console)
+        assert (0, "", "up") == (status, errors, output.splitlines()[-1])
 
 
 def test_everybody_has_cids_and_a_pool_of_their_own_and_names_that_nobody_has(users):

@@ -45,6 +45,9 @@ MUTANTS = {
 }
 """How many mutants each target gets here: about half a second's worth."""
 
+FEW = 200
+"""How many seeds are tried here at most; the fuzzer begins with all of them."""
+
 
 @functools.cache
 def seeds(name):
@@ -73,7 +76,7 @@ def test_no_seed_breaks_a_promise(name):
     target = targets.load(name).target
 
     assert seeds(name)
-    for data in seeds(name):
+    for data in seeds(name)[:: 1 + len(seeds(name)) // FEW]:
         target(data)
 
 
@@ -86,7 +89,7 @@ def test_no_mutant_breaks_a_promise(name):
 
 
 def test_what_was_read_as_a_tree_is_written_as_it_was():
-    documents = [*library.documents()]
+    documents = [*library.documents()][::3]
 
     assert documents == [tree.write(opened(tree.read(document))) for document in documents]
 
