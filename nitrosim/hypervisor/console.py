@@ -109,7 +109,11 @@ class Console:
         self._keep(data)
 
     def remark(self, line: str) -> None:
-        """Add a line of nitrosim's own, after what the program has written so far."""
+        """Add a line of nitrosim's own, after what has come from the program so far.
+
+        The kernel hands on what is written to a terminal a little later, so what the program has
+        written last may stand behind the line.
+        """
         if self._terminal is not None and not self._held_back:
             self._read(READABLE)
         start = "\r\n" if self._kept and not self._kept.endswith(b"\n") else ""
