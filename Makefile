@@ -16,7 +16,7 @@ PYTEST_ARGS ?= -q -n auto --maxprocesses 8 --dist loadfile --no-loadscope-reorde
 FUZZ_SECONDS ?= 60
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fuzz programs verifiers corpus
+.PHONY: help setup demo test check bench fuzz programs thorough corpus
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "make %-9s  %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +45,8 @@ fuzz: $(STAMP) ## Feed the readers what a coverage-guided fuzzer makes up, FUZZ_
 	-@$(RUN)/python -m pip install --quiet --disable-pip-version-check --group fuzz
 	@$(RUN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 
-verifiers: $(STAMP) ## Ask other people's verifiers about every document of the corpus; make test asks about some
-	@NITROSIM_ALL_CASES=1 $(RUN)/python -m pytest -q tests/third_party/test_verifiers.py
+thorough: $(STAMP) ## Try all that make test tries a part of: more examples, every document with every verifier
+	@NITROSIM_THOROUGH=1 $(RUN)/python -m pytest $(PYTEST_ARGS) $$(grep -rl thoroughness tests --include='test_*.py')
 
 corpus: $(STAMP) ## Make the attestation documents in fixtures/attestation again
 	@PYTHONPATH=tests/corpus $(RUN)/python -m forgery fixtures/attestation

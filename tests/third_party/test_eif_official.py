@@ -34,6 +34,7 @@ from nitrosim.eif import (
     write_eif,
 )
 from nitrosim.eif.openssl_names import ATTRIBUTES
+from thoroughness import examples
 
 # The crate prints the name of its hash as nitro-cli did up to this version.
 VERSION = "1.4.4"
@@ -46,7 +47,9 @@ NOW = dt.datetime(2026, 7, 1, tzinfo=dt.UTC)
 
 # One program answers many requests of a test, whose folder it only uses for files it is told of.
 with_program = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
@@ -492,7 +495,7 @@ def damage(data, image: bytearray, begin: int, junk: bytes) -> None:
     del image[data.draw(st.integers(begin, len(image)) | st.just(len(image))) :]
 
 
-@settings(with_program, max_examples=300)
+@settings(with_program, max_examples=examples(300))
 @given(data=st.data(), begin=st.sampled_from([0, 548]))
 def test_damaged_image_is_read_the_same_or_refused_by_both(crate, tmp_path, data, begin):
     image = bytearray((FIXTURES / "one-empty-ramdisk.eif").read_bytes())
@@ -510,7 +513,7 @@ def test_damaged_image_is_read_the_same_or_refused_by_both(crate, tmp_path, data
 
 
 @pytest.mark.filterwarnings("ignore:Parsed a serial number")
-@settings(with_program, max_examples=300)
+@settings(with_program, max_examples=examples(300))
 @given(data=st.data())
 def test_damaged_signature_that_is_read_is_read_the_same(crate, tmp_path, data):
     # Other libraries read the certificate: they agree about what is good, not about all that is

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
 
 from nitrosim.instance import shut_down
 from parent_model import CPU_POOL, MEMORY_POOL_MIB, ParentModel, Wanted
+from thoroughness import examples
 
 pytestmark = [
     pytest.mark.needs("userns", "cc"),
@@ -274,7 +275,7 @@ def test_any_commands_in_any_order_do_what_the_model_says(nitro_cli):
     run_state_machine_as_test(
         lambda: NitroCliMachine(nitro_cli),
         settings=settings(
-            max_examples=16,
+            max_examples=examples(48),
             stateful_step_count=40,
             derandomize=True,
             database=None,

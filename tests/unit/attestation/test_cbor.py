@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nitrosim.attestation._cbor import MAX_DEPTH, MAX_ITEMS, CborError, Problem, decode
+from thoroughness import examples
 
 
 def read(text):
@@ -158,13 +159,13 @@ def depth(value):
     return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
 
 
-@settings(deadline=None, derandomize=True, max_examples=300)
+@settings(deadline=None, derandomize=True, max_examples=examples(300))
 @given(values.filter(lambda value: depth(value) <= MAX_DEPTH))
 def test_reads_what_another_implementation_writes(value):
     assert value == decode(cbor2.dumps(value), indefinite=False, shortest=True)
 
 
-@settings(deadline=None, derandomize=True, max_examples=500)
+@settings(deadline=None, derandomize=True, max_examples=examples(500))
 @given(st.binary(max_size=60))
 def test_agrees_with_another_implementation_on_whatever_it_accepts(data):
     try:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from nitrosim.attestation._der import Cursor, DerError
 from nitrosim.attestation.certificate import P384_KEY_PREFIX, CertificateError, read_certificate
+from thoroughness import examples
 
 
 def parts_edit(part, value):
@@ -269,7 +270,7 @@ def test_real_certificates_are_read_as_another_implementation_reads_them(real_do
 @settings(
     deadline=None,
     derandomize=True,
-    max_examples=400,
+    max_examples=examples(400),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.data())

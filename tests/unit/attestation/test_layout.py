@@ -12,11 +12,12 @@ from nitrosim.attestation import payload as payload_module
 from nitrosim.attestation import read_unverified
 from nitrosim.attestation._cbor import CborError, decode
 from nitrosim.attestation._layout import read_usual
+from thoroughness import examples
 
 FORMS = (False, True)
 
 often = settings(
-    max_examples=300,
+    max_examples=examples(300),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

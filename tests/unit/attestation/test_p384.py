@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from nitrosim.attestation import AttestationError, Historic, UnsafeSkipPcrs, Verifier, p384
+from thoroughness import examples
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 FIELD = 2**384 - 2**128 - 2**96 + 2**32 - 1
@@ -19,7 +20,7 @@ LIBRARIES = ("openssl", "aws-lc")
 MESSAGE = b"what is signed"
 
 slow_fixtures = settings(
-    max_examples=150,
+    max_examples=examples(150),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

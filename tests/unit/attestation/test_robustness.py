@@ -28,6 +28,7 @@ from nitrosim.attestation import (
     Verifier,
     read_unverified,
 )
+from thoroughness import examples
 
 CORPUS = Path(__file__).resolve().parents[3] / "fixtures" / "attestation"
 INDEX = json.loads((CORPUS / "index.json").read_text("ascii"))
@@ -37,7 +38,7 @@ VERIFIER = Verifier(
 )
 
 QUICK = settings(
-    max_examples=300,
+    max_examples=examples(300),
     deadline=None,
     derandomize=True,
 )

@@ -13,12 +13,13 @@ from nitrosim.attestation import cose, extensions, names
 from nitrosim.attestation._cbor import CborError, decode
 from nitrosim.attestation._der import Cursor, DerError
 from nitrosim.attestation.certificate import CertificateError, read_certificate
+from thoroughness import examples
 
 LEVELS = ("root", "regional", "zonal", "instance", "leaf")
 NEVER = re.compile(b"(?!)")
 
 often = settings(
-    max_examples=400,
+    max_examples=examples(400),
     deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],

@@ -14,6 +14,7 @@ from fake_nsm import InvalidValueError, PkiError, RootAuthority, seeded_entropy
 from fake_nsm.pki import INSTANCE_PERIOD, REGIONAL_PERIOD, ZONAL_PERIOD
 from fake_nsm.profile import ROOT_NOT_BEFORE
 from fake_nsm.root import EARLIEST, LATEST
+from thoroughness import examples
 
 HOUR, DAY = 3600, 86400
 
@@ -136,7 +137,7 @@ def test_a_clock_that_is_set_back_gets_certificates_of_that_time(
         assert_valid_at(load(chain_of(document)), payload_of(document)["timestamp"])
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(40))
 @given(st.lists(st.integers(1_580_000_000, 2_510_000_000), min_size=1, max_size=5))
 def test_the_chain_is_valid_at_any_moment_whatever_came_before(make_pki, identity, moments):
     pki = make_pki()

@@ -17,6 +17,7 @@ from nitrosim.images import ImageError
 from nitrosim.images.blobs import Blob, unpacked
 from nitrosim.images.layer import apply_layer
 from nitrosim.images.tree import Tree
+from thoroughness import examples
 
 CPIO = write_cpio(
     [
@@ -66,7 +67,7 @@ def read_or_refused(read, error):
 
 
 @pytest.mark.parametrize("compress", COMPRESSIONS)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(changes=CHANGES)
 def test_a_damaged_ramdisk_is_read_or_refused(compress, changes):
     def read():
@@ -78,7 +79,7 @@ def test_a_damaged_ramdisk_is_read_or_refused(compress, changes):
 
 
 @pytest.mark.parametrize("compress", COMPRESSIONS)
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 @given(changes=CHANGES)
 def test_a_damaged_layer_is_read_or_refused(compress, changes, make_layer):
     def read():
@@ -98,7 +99,7 @@ def test_a_damaged_layer_is_read_or_refused(compress, changes, make_layer):
     assert not (refused and not changes)
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(st.binary(max_size=700))
 def test_any_bytes_are_no_ramdisk_and_no_layer_or_empty_ones(data):
     tree = Tree()
