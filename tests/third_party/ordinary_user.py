@@ -110,6 +110,13 @@ def workplace(
         subprocess.run([interpreter, "-m", "venv", "--without-pip", environment], check=True)
         (packages,) = environment.glob("lib/python*/site-packages")
         copy_distributions(packages, ["cryptography", "cbor2", *distributions])
+        # Once, and not by every process of a user who may not write here.
+        modules = [str(place / "checkout" / name) for name in ("nitrosim", "fake_nsm")]
+        subprocess.run(
+            [environment / "bin" / "python", "-m", "compileall", "-q", *modules, packages],
+            env={},
+            check=True,
+        )
         (packages / "checkout.pth").write_text(f"{place / 'checkout'}\n")
         for command, module in _COMMANDS.items():
             script = environment / "bin" / command

@@ -22,6 +22,7 @@ from pathlib import Path
 import pytest
 
 from forgery.forge import Forge
+from thoroughness import part
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
 FORGE = Forge("inspect browser")
@@ -259,8 +260,10 @@ def test_these_tests_would_notice_an_attack(inspect, chromium):
     assert {"/", "/loaded.css", "/frame"} <= set(asked)
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [500, 1200])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    part([(500, "light"), (500, "dark"), (1200, "light"), (1200, "dark")], 3),
+)
 def test_page_can_be_seen(inspect, chromium, tmp_path, width, scheme):
     picture = tmp_path / "page.png"
     preference = {"light": 1, "dark": 0}[scheme]
@@ -280,7 +283,7 @@ def test_page_can_be_seen(inspect, chromium, tmp_path, width, scheme):
     assert ["/"] == asked
 
 
-@pytest.mark.parametrize("width", [320, 360, 500])
+@pytest.mark.parametrize("width", part([320, 360, 500], 2))
 def test_page_is_no_wider_than_a_phone(inspect, chromium, width):
     # Chromium's own windows are at least 500 wide, so the phone is a frame in one.
     phone = (

@@ -13,6 +13,7 @@ import pytest
 
 from nitrosim.hypervisor.client import connect
 from nitrosim.instance import shut_down
+from thoroughness import THOROUGH
 
 pytestmark = pytest.mark.needs("userns", "cc")
 
@@ -111,7 +112,7 @@ def test_run_enclave_may_be_killed_at_any_moment(parent, run_words):
     parent.call("terminate-enclave", "--all")
 
     ran = set()
-    for _moment in killed_ever_later(parent, run_words):
+    for _moment in killed_ever_later(parent, run_words, step=1 if THOROUGH else 3):
         enclaves = running_when_settled(parent)
         cpus = sorted(cpu for enclave in enclaves for cpu in enclave["cpu_ids"])
         lent = parent.ask("lent")
