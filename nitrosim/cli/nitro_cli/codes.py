@@ -8,16 +8,12 @@ the texts of E01-E03, E20-E22, E26 and E27 are those of nitro-cli 1.5.0.
 
 from __future__ import annotations
 
-import sys
 from enum import Enum
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Final
-
-    from nitrosim.cli.nitro_cli.clap import Parsed
-    from nitrosim.cli.nitro_cli.context import Context
 
 MISSING_INFO: Final = "MISSING_INFO"
 """What nitro-cli prints for a detail that it forgot to fill in."""
@@ -289,16 +285,3 @@ class ErrorCode(Enum):
         None,
     )
     SIGNING = 60, "EIF signing error", "The EIF was not signed; the backtrace says why."
-
-
-def explain(code: str) -> str:
-    """Return what ``explain --error-code`` prints, without the final line break."""
-    for known in ErrorCode:
-        if known.code == code and known.explanation is not None:
-            return known.explanation
-    return f"No such error code {code}"
-
-
-def explain_code(parsed: Parsed, _context: Context) -> None:
-    """Explain an error code on standard error, as the sub-command ``explain``."""
-    print(explain(parsed.value("error-code") or ""), file=sys.stderr)

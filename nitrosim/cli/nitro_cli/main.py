@@ -44,7 +44,7 @@ SUB_COMMANDS: Final = {
     "describe-enclaves": ("nitrosim.cli.nitro_cli.enclaves", "describe_enclaves"),
     "terminate-enclave": ("nitrosim.cli.nitro_cli.enclaves", "terminate_enclave"),
     "console": ("nitrosim.cli.nitro_cli.console", "console"),
-    "explain": ("nitrosim.cli.nitro_cli.codes", "explain_code"),
+    "explain": ("nitrosim.cli.nitro_cli.explain", "explain"),
 }
 """By sub-command: the module and the function in it that does it; see `Context`."""
 

@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from nitrosim.cli.nitro_cli.codes import ErrorCode, explain
+from nitrosim.cli.nitro_cli.codes import ErrorCode
+from nitrosim.cli.nitro_cli.explain import explanation
 
 
 def test_numbers_are_0_to_60_and_each_has_one_meaning():
@@ -113,11 +114,11 @@ def test_braces_in_what_the_user_gave_stay_as_they_are():
 @pytest.mark.parametrize("code", ErrorCode, ids=lambda code: code.name)
 def test_every_code_but_three_is_explained(code):
     if code.number in (57, 58, 59):
-        assert f"No such error code {code.code}" == explain(code.code)
+        assert f"No such error code {code.code}" == explanation(code.code)
     else:
-        assert explain(code.code).startswith(f"{code.title}. ")
+        assert explanation(code.code).startswith(f"{code.title}. ")
 
 
 @pytest.mark.parametrize("code", ["E61", "e19", "19", "E7", ""])
 def test_what_is_no_code_is_not_explained(code):
-    assert f"No such error code {code}" == explain(code)
+    assert f"No such error code {code}" == explanation(code)
