@@ -22,6 +22,7 @@ from nitrosim.hypervisor.client import (
     Connection,
     connect,
     connect_or_start,
+    end_hypervisor,
     start_owned,
     sweep_dead,
 )
@@ -310,9 +311,4 @@ class Instance:
 
 def shut_down(name: str) -> bool:
     """End the instance called `name` and all its enclaves; False when it does not run."""
-    connection = connect(named_places(name))
-    if connection is None:
-        return False
-    connection.request("shutdown")
-    connection.wait_for_end()
-    return True
+    return end_hypervisor(named_places(name))

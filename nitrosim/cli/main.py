@@ -1,7 +1,7 @@
 """The ``nitrosim`` command.
 
-Start-up is import discipline: argparse and the modules of the sub-commands, which
-import what they need when they run. ``nitrosim --version`` loads nothing else.
+Start-up is import discipline: argparse and the module of the sub-command, which
+imports what it needs when it runs. ``nitrosim --version`` loads nothing else.
 
 Exit status: 0 success, 1 the answer is no, 2 the command was used wrongly, 3 the
 machine lacks something, 4 the instance or an enclave failed; ``run`` and ``parent`` end
@@ -10,15 +10,18 @@ with the status of the program (126 and 127 as in a shell).
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sys
-from collections.abc import Sequence
 from importlib import import_module
 
+from nitrosim import __version__
+from nitrosim.directories import DEFAULT_INSTANCE, check_instance_name
 from nitrosim.errors import HostNotSupportedError, NitroSimError
-from nitrosim.places import DEFAULT_INSTANCE, check_instance_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
 
 _COMMANDS = (
     "demo",
@@ -47,7 +50,11 @@ _EXIT_BROKEN_PIPE = 141
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line `argv` (default: that of the process); return the exit status."""
     words = list(sys.argv[1:] if argv is None else argv)
-    parser = build_parser()
+    if words == ["--version"]:
+        # argparse takes as long to load as Python takes to start.
+        print(f"nitrosim {__version__}")
+        return 0
+    parser = build_parser(_commands_of(words))
     words, program = _split_program(words)
     args = parser.parse_args(words)
     if "run" not in args:
@@ -73,9 +80,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """Return the parser of the whole command line."""
-    from nitrosim import __version__  # noqa: PLC0415 - the package's own import is the light one
+def _commands_of(words: Sequence[str]) -> Sequence[str]:
+    """Return the commands that a command line may be about, which have to be loaded for it."""
+    left = list(words)
+    while left and left[0].startswith("-"):
+        # The only option before a command that has a value.
+        del left[: 2 if left[0] == "--instance" else 1]
+    return left[:1] if left[:1] and left[0] in _COMMANDS else _COMMANDS
+
+
+def build_parser(commands: Sequence[str] = _COMMANDS) -> argparse.ArgumentParser:
+    """Return the parser of the command line, as far as it is about `commands`."""
+    import argparse  # noqa: PLC0415 - see main
 
     parser = argparse.ArgumentParser(
         prog="nitrosim",
@@ -86,7 +102,7 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"nitrosim {__version__}")
     _add_common(parser)
     subparsers = parser.add_subparsers(title="commands", metavar="COMMAND")
-    for name in _COMMANDS:
+    for name in commands:
         import_module(f"nitrosim.cli.{name}").add_parser(subparsers)
     for subparser in subparsers.choices.values():
         _add_common(subparser)
@@ -95,14 +111,16 @@ def build_parser() -> argparse.ArgumentParser:
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
     """Add what may stand before and after the name of the command."""
+    from argparse import SUPPRESS as left_out  # noqa: N811, PLC0415 - see main
+
     parser.add_argument(
         "--instance",
         metavar="NAME",
-        default=argparse.SUPPRESS,
+        default=left_out,
         help="the simulated instance (default: $NITROSIM_INSTANCE, else 'default')",
     )
     parser.add_argument(
-        "--json", action="store_true", default=argparse.SUPPRESS, help="print JSON, for programs"
+        "--json", action="store_true", default=left_out, help="print JSON, for programs"
     )
 
 
@@ -118,6 +136,8 @@ def _split_program(words: list[str]) -> tuple[list[str], list[str]]:
 
 def _report(error: NitroSimError, *, as_json: bool) -> int:
     if as_json:
+        import json  # noqa: PLC0415 - loads more than all else here
+
         print(json.dumps({"ok": False, "code": error.code, "message": str(error)}, indent=2))
     print(f"nitrosim: {error.code}: {error}", file=sys.stderr)
     if isinstance(error, HostNotSupportedError):

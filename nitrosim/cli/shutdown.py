@@ -20,9 +20,10 @@ def add_parser(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) 
 
 def run(args: argparse.Namespace) -> int:
     """End the instance; succeeds also when it does not run."""
-    from nitrosim.instance import shut_down  # noqa: PLC0415 - see nitrosim.cli.main
+    from nitrosim.hypervisor.client import end_hypervisor  # noqa: PLC0415 - see nitrosim.cli.main
+    from nitrosim.places import named_places  # noqa: PLC0415 - see nitrosim.cli.main
 
-    ran = shut_down(args.instance)
+    ran = end_hypervisor(named_places(args.instance))
     if args.json:
         print(json.dumps({"instance": args.instance, "ran": ran}, indent=2))
     else:

@@ -244,6 +244,16 @@ def _is_served(connection: Connection) -> bool:
     return True
 
 
+def end_hypervisor(places: Places) -> bool:
+    """End the hypervisor of an instance, and all enclaves; False when it does not run."""
+    connection = connect(places)
+    if connection is None:
+        return False
+    connection.request("shutdown")
+    connection.wait_for_end()
+    return True
+
+
 def start_owned(places: Places) -> tuple[Connection, int]:
     """Start a hypervisor that ends with the returned connection; returns its process id too.
 

@@ -9,7 +9,7 @@ import sys
 import pytest
 
 from nitrosim.cli import compat, doctor, run, shutdown
-from nitrosim.cli.main import build_parser, main
+from nitrosim.cli.main import _COMMANDS, _commands_of, build_parser, main
 from nitrosim.errors import EnclaveError, HostNotSupportedError, InstanceError, Requirement
 from nitrosim.instance import Instance
 
@@ -271,16 +271,33 @@ def test_light_command_imports_nothing_heavy(words):
     imported = set(done.stdout.rpartition("modules ")[2].split())
     ours = {name for name in imported if name.startswith("nitrosim.")}
     assert set() == imported & HEAVY
-    assert {"nitrosim.errors", "nitrosim.places"} < ours
+    assert {"nitrosim.errors", "nitrosim.directories"} < ours
     assert [] == sorted(n for n in ours if n.startswith(("nitrosim.hypervisor", "nitrosim.att")))
+
+
+@pytest.mark.parametrize(
+    ("words", "commands"),
+    [
+        (["run", "--eif", "x"], ["run"]),
+        (["--json", "--instance", "run", "compat"], ["compat"]),
+        (["--instance=run", "ca", "path"], ["ca"]),
+        ([], _COMMANDS),
+        (["--help"], _COMMANDS),
+        (["--instance"], _COMMANDS),
+        (["runn"], _COMMANDS),
+    ],
+)
+def test_only_the_command_that_is_called_is_loaded(words, commands):
+    assert commands == _commands_of(words)
 
 
 def test_version_is_that_of_the_package(capsys):
     from nitrosim import __version__  # noqa: PLC0415 - what the command does
 
+    assert 0 == main(["--version"])
+    assert f"nitrosim {__version__}\n" == capsys.readouterr().out
     with pytest.raises(SystemExit) as caught:
-        main(["--version"])
-
+        main(["--json", "--version"])
     assert 0 == caught.value.code
     assert f"nitrosim {__version__}\n" == capsys.readouterr().out
 
