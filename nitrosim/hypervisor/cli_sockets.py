@@ -75,6 +75,7 @@ class CliSockets:
             raise RequestError(
                 "ENCLAVE_SOCKET", f"cannot make the socket {path}: {error.strerror or error}"
             ) from error
+        made = path.lstat()
         silent: dict[_Asked, None] = {}
         self._loop.watch(
             listener.fileno(), lambda _events: self._accept(listener, enclave, description, silent)
@@ -89,7 +90,9 @@ class CliSockets:
             self._loop.forget(listener.fileno())
             listener.close()
             with contextlib.suppress(OSError):
-                path.unlink()
+                # Somebody may have put another file there.
+                if os.path.samestat(path.lstat(), made):
+                    path.unlink()
             if log is not None:
                 _log_end(log, f"enc-{slot}:{enclave.pid}")
 

@@ -65,6 +65,16 @@ def test_an_enclave_ends_without_its_file(enclave, path_of, tmp_path, how):
     assert KILLED == enclave.wait(timeout=PATIENCE)
 
 
+def test_an_enclave_ends_when_another_file_takes_the_place_of_its_own(enclave, path_of):
+    path = path_of(enclave)
+    other = path.with_name("other")
+    other.write_text("somebody's")
+    other.rename(path)
+
+    assert KILLED == enclave.wait(timeout=PATIENCE)
+    assert "somebody's" == path.read_text()
+
+
 def test_an_enclave_goes_on_without_the_files_of_others(boot, sleep, sockets, described, path_of):
     elsewhere = sockets / "elsewhere"
     elsewhere.mkdir()

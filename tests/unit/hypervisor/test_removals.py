@@ -188,3 +188,20 @@ def test_what_is_no_directory_cannot_be_watched(removals, tmp_path, parent):
 
     with pytest.raises(OSError, match="inotify_add_watch"):
         removals.watch(tmp_path / parent / "one", lambda: None)
+
+
+def test_after_more_events_than_the_system_keeps_it_is_looked_what_is_gone(
+    watched, settle, tmp_path
+):
+    reported = watched(tmp_path / "one", tmp_path / "two")
+    kept = int(Path("/proc/sys/fs/inotify/max_queued_events").read_text())
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.touch()
+    # Each time two events.
+    for _ in range(kept // 4 + 1):
+        here.rename(there)
+        there.rename(here)
+    (tmp_path / "one").unlink()
+    settle()
+
+    assert [tmp_path / "one"] == reported
